@@ -1,0 +1,44 @@
+/** Exit codes of the `inband` command, one per class of failure. */
+export const exitCode = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  config: 3,
+  warnings: 4,
+  environment: 5,
+  permission: 6,
+} as const;
+
+/** Every stable error code with the exit code it leads to. */
+const errorCodes = {
+  USAGE: exitCode.usage,
+  CONFIG_INVALID: exitCode.config,
+  FILE_UNREADABLE: exitCode.failure,
+  FILE_UNWRITABLE: exitCode.failure,
+  CAPTURE_UNSUPPORTED: exitCode.failure,
+  TRUTH_INVALID: exitCode.failure,
+  LIMIT: exitCode.failure,
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/**
+ * An error that a user can act on: what happened in one line, and a hint that says what to do about it.
+ * `code` is stable and documented; programs switch on it, never on the message.
+ */
+export class InbandError extends Error {
+  override readonly name = 'InbandError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+
+  /** What the process should exit with when this error ends it. */
+  get exitCode(): number {
+    return errorCodes[this.code];
+  }
+}
