@@ -1,0 +1,130 @@
+import { type FlowTable, flowClosing, flowEstablished, flowNew } from '../flow/table.ts';
+import { type Emit, type Estimator, latencyNsMax } from '../latency/estimator.ts';
+import { ipProtoTcp } from '../net/constants.ts';
+import { type Packet, tcpAck, tcpFin, tcpRst, tcpSyn } from '../net/packet.ts';
+import type { Ns } from '../units.ts';
+
+/** Chooses the backend of a new flow from its first packet; the number is one among all backends of all vips. */
+export type Assign = (packet: Packet, vip: number) => number;
+
+/** Receives every sample: `kind` numbers the estimators' kinds in order. */
+export type OnSample = (
+  kind: number,
+  latencyNs: number,
+  packet: Packet,
+  vip: number,
+  backend: number,
+  now: Ns,
+) => void;
+
+/** What the engine counts beside its flow table's counters. */
+export interface EngineCounters {
+  /** Packets of flows without a line: routed by their slot, not measured. */
+  untracked: number;
+  /** Samples dropped because time went backwards, and because they exceed `latencyNsMax`. */
+  samplesNegative: number;
+  samplesTooLong: number;
+}
+
+/**
+ * The TypeScript engine: what happens to a client->server packet of a vip. A packet of a known flow goes to the flow's
+ * backend; a new flow is assigned one and keeps it. Every packet is shown to each estimator. No I/O, no clock.
+ */
+export class Engine {
+  /** Names of the kinds of samples, by number. */
+  readonly kinds: readonly string[];
+  readonly counters: EngineCounters = { untracked: 0, samplesNegative: 0, samplesTooLong: 0 };
+  readonly flows: FlowTable;
+  readonly #estimators: readonly Estimator[];
+  readonly #emits: readonly Emit[];
+  readonly #assign: Assign;
+  /** The packet in hand, for samples that it completes. */
+  #packet: Packet | undefined;
+  #vip = 0;
+  #backend = 0;
+  #now = 0 as Ns;
+
+  constructor(flows: FlowTable, estimators: readonly Estimator[], assign: Assign, onSample: OnSample) {
+    this.flows = flows;
+    this.#estimators = estimators;
+    this.#assign = assign;
+    this.kinds = estimators.flatMap((estimator) => estimator.kinds);
+    let base = 0;
+    this.#emits = estimators.map((estimator) => {
+      const first = base;
+      base += estimator.kinds.length;
+      return (kind, latencyNs) => {
+        if (latencyNs >= 0 && latencyNs <= latencyNsMax) {
+          onSample(first + kind, latencyNs, this.#packet!, this.#vip, this.#backend, this.#now);
+        } else if (latencyNs < 0) {
+          this.counters.samplesNegative++;
+        } else {
+          this.counters.samplesTooLong++;
+        }
+      };
+    });
+  }
+
+  /** Bytes that one flow takes, in the table and in all estimators. */
+  get bytesPerFlow(): number {
+    return this.#estimators.reduce((sum, { bytesPerFlow }) => sum + bytesPerFlow, this.flows.bytesPerFlow);
+  }
+
+  /**
+   * Handles one packet from a client to vip number `vip` and returns its backend.
+   * @param now time of the packet in ns on any clock that this engine is given throughout
+   */
+  forward(packet: Packet, vip: number, now: Ns): number {
+    const { flows } = this;
+    const { src0, src1, src2, src3 } = packet;
+    const portAndVip = (packet.srcPort << 16) | vip;
+    const isTcp = packet.proto === ipProtoTcp;
+    const flags = isTcp ? packet.tcpFlags : 0;
+    const isSyn = (flags & (tcpSyn | tcpAck)) === tcpSyn;
+
+    let flow = flows.find(src0, src1, src2, src3, portAndVip, now);
+    if (flow >= 0 && isSyn && flows.isn(flow) !== packet.seq) {
+      flows.remove(flow, 'reopened');
+      flow = -1;
+    }
+    if (flow < 0) return this.#open(packet, vip, now, portAndVip, isSyn, flags);
+
+    const backend = flows.backend(flow);
+    flows.lastNs[flow] = now;
+    if (flows.state(flow) === flowNew && !isSyn) flows.setState(flow, flowEstablished);
+    if ((flags & tcpFin) !== 0) flows.setState(flow, flowClosing);
+    this.#packet = packet;
+    this.#vip = vip;
+    this.#backend = backend;
+    this.#now = now;
+    for (let i = 0; i < this.#estimators.length; i++) {
+      this.#estimators[i]!.observe(flow, backend, packet, now, this.#emits[i]!);
+    }
+    if ((flags & tcpRst) !== 0) flows.remove(flow, 'closed');
+    return backend;
+  }
+
+  #open(packet: Packet, vip: number, now: Ns, portAndVip: number, isSyn: boolean, flags: number): number {
+    const backend = this.#assign(packet, vip);
+    // A reset ends what we do not know: there is nothing to remember.
+    const flow =
+      (flags & tcpRst) !== 0
+        ? -1
+        : this.flows.insert(
+            packet.src0,
+            packet.src1,
+            packet.src2,
+            packet.src3,
+            portAndVip,
+            now,
+            backend,
+            isSyn ? packet.seq : 0,
+          );
+    if (flow < 0) {
+      this.counters.untracked++;
+      return backend;
+    }
+    for (const estimator of this.#estimators) estimator.open(flow, packet, now);
+    return backend;
+  }
+}

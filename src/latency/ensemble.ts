@@ -1,0 +1,139 @@
+import { InbandError } from '../errors.ts';
+import type { Packet } from '../net/packet.ts';
+import { type Ns, ns } from '../units.ts';
+import type { Emit, Estimator, EstimatorSize } from './estimator.ts';
+
+/** Timeouts that one estimator may have: 64 us doubling that often spans every latency there is. */
+export const timeoutsMax = 32;
+
+/** As the paper has it (section 3): 64 us doubling to 4.096 ms, epochs of 64 ms. */
+export const timeoutsDefault: readonly Ns[] = [64e3, 128e3, 256e3, 512e3, 1024e3, 2048e3, 4096e3].map(ns);
+export const epochDefault = ns(64e6);
+
+export interface EnsembleOptions {
+  /** Increasing, 2 to `timeoutsMax` of them. */
+  readonly timeoutsNs: readonly Ns[];
+  readonly epochNs: Ns;
+  /**
+   * What a ratio N_i / N_{i+1} is when N_{i+1} is 0, which the paper leaves open. `infinite`: as arithmetic says, so
+   * that one stray gap can win an epoch. `smooth`: (N_i + 1) / (N_{i+1} + 1).
+   */
+  readonly cliff: 'infinite' | 'smooth';
+  /** Whether samples are counted (and a timeout chosen) per flow, or per backend over all of its flows. */
+  readonly counts: 'flow' | 'backend';
+}
+
+/**
+ * ENSEMBLETIMEOUT, Algorithm 2 of "Load Balancers Need In-Band Feedback Control" (HotNets'22): FIXEDTIMEOUT with k
+ * timeouts side by side; each epoch the timeout whose sample count falls most steeply to the next larger one (the
+ * sample cliff) is chosen, and its samples are the estimate in the next epoch.
+ *
+ * Readings that the text leaves open, other than the two in `EnsembleOptions`:
+ * - an epoch starts with the first packet at least E after the start of the one before (the first: a flow's first
+ *   packet); that packet still counts in the old epoch and is judged by the new timeout, as lines 1-12 are ordered;
+ * - i runs from 1 to k-1, since N_{k+1} does not exist: the largest timeout is never chosen;
+ * - equal ratios: the smallest timeout wins (argmax takes the first); an epoch without any sample keeps its timeout;
+ * - there is no estimate before the first epoch has ended.
+ */
+export class EnsembleTimeout implements Estimator {
+  readonly name: string;
+  readonly kinds: readonly string[];
+  readonly bytesPerFlow: number;
+  readonly #timeouts: Float64Array;
+  readonly #epochNs: number;
+  readonly #smooth: boolean;
+  readonly #perFlow: boolean;
+  /** Per flow: time of the last packet, then the first packet of the last batch for each timeout. */
+  readonly #times: Float64Array;
+  /** Per scope (flow or backend): samples per timeout in this epoch. */
+  readonly #counts: Uint32Array;
+  /** Per scope: start of the epoch; NaN before the first packet. */
+  readonly #epochs: Float64Array;
+  /** Per scope: index of the chosen timeout; -1 before the first epoch has ended. */
+  readonly #chosen: Int8Array;
+
+  /** @throws InbandError `USAGE` if the timeouts are too few, too many or not increasing. */
+  constructor(options: EnsembleOptions, size: EstimatorSize) {
+    const { timeoutsNs, epochNs, cliff, counts } = options;
+    checkTimeouts(timeoutsNs);
+    this.name = `ensemble:${cliff}:${counts}`;
+    this.kinds = [this.name];
+    this.#timeouts = Float64Array.from(timeoutsNs);
+    this.#epochNs = epochNs;
+    this.#smooth = cliff === 'smooth';
+    this.#perFlow = counts === 'flow';
+    const k = timeoutsNs.length;
+    const scopes = this.#perFlow ? size.flows : size.backends;
+    this.bytesPerFlow = 8 * (k + 1) + (this.#perFlow ? 4 * k + 8 + 1 : 0);
+    this.#times = new Float64Array((k + 1) * size.flows);
+    this.#counts = new Uint32Array(k * scopes);
+    this.#epochs = new Float64Array(scopes).fill(Number.NaN);
+    this.#chosen = new Int8Array(scopes).fill(-1);
+  }
+
+  open(flow: number, _packet: Packet, now: Ns): void {
+    const at = flow * (this.#timeouts.length + 1);
+    this.#times.fill(now, at, at + this.#timeouts.length + 1);
+    if (!this.#perFlow) return;
+    this.#counts.fill(0, flow * this.#timeouts.length, (flow + 1) * this.#timeouts.length);
+    this.#epochs[flow] = now;
+    this.#chosen[flow] = -1;
+  }
+
+  observe(flow: number, backend: number, _packet: Packet, now: Ns, emit: Emit): void {
+    const timeouts = this.#timeouts;
+    const k = timeouts.length;
+    const times = this.#times;
+    const last = flow * (k + 1);
+    const scope = this.#perFlow ? flow : backend;
+    const gap = now - times[last]!;
+    let crossed = 0;
+    for (const counts = scope * k; crossed < k && gap > timeouts[crossed]!; crossed++) {
+      this.#counts[counts + crossed]!++;
+    }
+    if (!(now - this.#epochs[scope]! < this.#epochNs)) this.#endEpoch(scope, now);
+    const chosen = this.#chosen[scope]!;
+    const batch = chosen >= 0 && crossed > chosen ? times[last + 1 + chosen]! : -1;
+    times[last] = now;
+    for (let i = 1; i <= crossed; i++) times[last + i] = now;
+    if (batch >= 0) emit(0, now - batch);
+  }
+
+  /** Chooses the timeout at the sample cliff of the epoch that ends now. The first packet of a backend only starts its first epoch. */
+  #endEpoch(scope: number, now: Ns): void {
+    if (!Number.isNaN(this.#epochs[scope]!)) {
+      const cliff = this.#cliff(scope);
+      if (cliff >= 0) this.#chosen[scope] = cliff;
+      this.#counts.fill(0, scope * this.#timeouts.length, (scope + 1) * this.#timeouts.length);
+    }
+    this.#epochs[scope] = now;
+  }
+
+  /** Index of the timeout after which the counts fall most, -1 without a sample. */
+  #cliff(scope: number): number {
+    const k = this.#timeouts.length;
+    const from = scope * k;
+    const more = this.#smooth ? 1 : 0;
+    if (this.#counts[from] === 0) return -1;
+    let best = -1;
+    let bestRatio = 0;
+    for (let i = 0; i < k - 1; i++) {
+      const ratio = (this.#counts[from + i]! + more) / (this.#counts[from + i + 1]! + more);
+      // 0 / 0 is no ratio: beyond the last timeout with a sample there is no cliff.
+      if (ratio > bestRatio) {
+        best = i;
+        bestRatio = ratio;
+      }
+    }
+    return best;
+  }
+}
+
+function checkTimeouts(timeoutsNs: readonly Ns[]): void {
+  const increasing = timeoutsNs.every((timeout, i) => timeout > (timeoutsNs[i - 1] ?? 0));
+  if (timeoutsNs.length < 2 || timeoutsNs.length > timeoutsMax || !increasing) {
+    throw new InbandError('USAGE', `timeouts: 2 to ${timeoutsMax} increasing durations are needed`, {
+      hint: 'for example 64us,128us,256us,512us,1024us,2048us,4096us',
+    });
+  }
+}
