@@ -7,6 +7,7 @@ export const exitCode = {
   warnings: 4,
   environment: 5,
   permission: 6,
+  alreadyRunning: 7,
 } as const;
 
 /** Every stable error code with the exit code it leads to. */
@@ -18,6 +19,12 @@ const errorCodes = {
   CAPTURE_UNSUPPORTED: exitCode.failure,
   TRUTH_INVALID: exitCode.failure,
   LIMIT: exitCode.failure,
+  ENVIRONMENT: exitCode.environment,
+  PERMISSION: exitCode.permission,
+  NATIVE_MISSING: exitCode.environment,
+  XDP_UNSUPPORTED: exitCode.environment,
+  BPF_FAILED: exitCode.failure,
+  HOOK_TAKEN: exitCode.alreadyRunning,
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
