@@ -1,0 +1,127 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { InbandError } from '../../errors.ts';
+
+/** Where `native/build.mjs` puts BPF objects and the addon; the same in the repository and in the installed package. */
+export const nativeDirectory = fileURLToPath(new URL('../../../build/native/', import.meta.url));
+
+declare const kind: unique symbol;
+/** Something of the kernel's that the addon holds: freed by `close`, or when nothing refers to it any more. */
+export type Handle<Kind extends string> = object & { readonly [kind]: Kind };
+export type ObjectHandle = Handle<'object'>;
+export type LinkHandle = Handle<'link'>;
+export type RingHandle = Handle<'ring'>;
+export type NetlinkHandle = Handle<'netlink'>;
+
+/** A map as the object file describes it. `type` is BPF_MAP_TYPE_*, `flags` BPF_F_*, sizes are in bytes. */
+export interface MapSpec {
+  readonly name: string;
+  readonly type: number;
+  readonly flags: number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+}
+
+/** A global variable of the program: `map` is its section, `offset` and `size` are in bytes. */
+export interface GlobalSpec {
+  readonly name: string;
+  readonly map: string;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** What an object file holds; `handle` addresses maps and programs by their index here. */
+export interface OpenedObject {
+  readonly handle: ObjectHandle;
+  readonly maps: readonly MapSpec[];
+  readonly programs: readonly string[];
+  readonly globals: readonly GlobalSpec[];
+}
+
+/** Who holds the XDP hook of an interface. `mode` is XDP_ATTACHED_*, 0 when nobody does; `linkId` is 0 when unknown. */
+export interface HookQuery {
+  readonly mode: number;
+  readonly programId: number;
+  readonly programName: string;
+  readonly linkId: number;
+}
+
+/**
+ * The addon's functions. They trust their arguments: only native.ts and netlink.ts call them, after checking types,
+ * ranges and sizes. Failures are thrown as {@link NativeError}.
+ */
+export interface Addon {
+  readonly possibleCpus: number;
+  close(handle: Handle<string>): void;
+  open(path: string): OpenedObject;
+  setMaxEntries(object: ObjectHandle, map: number, count: number): void;
+  setGlobal(object: ObjectHandle, map: number, offset: number, bytes: Uint8Array): void;
+  load(object: ObjectHandle): void;
+  map(object: ObjectHandle, map: number): ArrayBuffer;
+  unmap(buffer: ArrayBuffer): void;
+  lookup(object: ObjectHandle, map: number, key: Uint8Array, value: Uint8Array): boolean;
+  update(object: ObjectHandle, map: number, key: Uint8Array, value: Uint8Array): void;
+  remove(object: ObjectHandle, map: number, key: Uint8Array): boolean;
+  setTail(object: ObjectHandle, map: number, index: number, target: ObjectHandle, program: number): void;
+  attach(object: ObjectHandle, program: number, ifindex: number, flags: number): LinkHandle;
+  query(ifindex: number): HookQuery;
+  testRun(
+    object: ObjectHandle,
+    program: number,
+    packet: Uint8Array,
+    out: Uint8Array,
+    repeat: number,
+    flags: number,
+    batchSize: number,
+    ifindex: number,
+    rxQueue: number,
+    result: Uint32Array,
+  ): void;
+  probe(): void;
+  ringOpen(object: ObjectHandle, map: number): RingHandle;
+  ringDrain(ring: RingHandle, out: Uint8Array): number;
+  netlinkOpen(groups: number): NetlinkHandle;
+  netlinkSend(socket: NetlinkHandle, message: Uint8Array): void;
+  netlinkReceive(socket: NetlinkHandle, out: Uint8Array, waitMs: number): number;
+}
+
+/** What the addon throws: the step that failed, the positive error number, and the end of libbpf's log (at most 4 KiB). */
+export interface NativeError extends Error {
+  readonly errno: number;
+  readonly step: string;
+  readonly log: string;
+}
+
+export const isNativeError = (error: unknown): error is NativeError =>
+  error instanceof Error && 'errno' in error && 'step' in error && 'log' in error;
+
+let loaded: Addon | undefined;
+
+/**
+ * The addon, loaded once.
+ * @throws InbandError `NATIVE_MISSING` when it was not built or does not load here.
+ */
+export function addon(): Addon {
+  if (loaded) return loaded;
+  const path = `${nativeDirectory}inband.node`;
+  if (!existsSync(path)) {
+    throw new InbandError('NATIVE_MISSING', 'the native part of inband is not built', {
+      hint: 'run `node native/build.mjs` in the package: it says what it lacks',
+    });
+  }
+  try {
+    loaded = createRequire(import.meta.url)(path) as Addon;
+  } catch (cause) {
+    throw new InbandError(
+      'NATIVE_MISSING',
+      `the native part of inband does not load: ${(cause as Error).message}`,
+      {
+        hint: 'install the libbpf library it was built with, or build it again: node native/build.mjs',
+        cause,
+      },
+    );
+  }
+  return loaded;
+}
