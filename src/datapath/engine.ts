@@ -35,6 +35,8 @@ export class Engine {
   readonly kinds: readonly string[];
   readonly counters: EngineCounters = { untracked: 0, samplesNegative: 0, samplesTooLong: 0 };
   readonly flows: FlowTable;
+  /** Number of the flow of the packet last forwarded; -1 if it has no line. */
+  flow = -1;
   readonly #estimators: readonly Estimator[];
   readonly #emits: readonly Emit[];
   readonly #assign: Assign;
@@ -89,6 +91,7 @@ export class Engine {
     }
     if (flow < 0) return this.#open(packet, vip, now, portAndVip, isSyn, flags);
 
+    this.flow = flow;
     const backend = flows.backend(flow);
     flows.lastNs[flow] = now;
     if (flows.state(flow) === flowNew && !isSyn) flows.setState(flow, flowEstablished);
@@ -106,20 +109,20 @@ export class Engine {
 
   #open(packet: Packet, vip: number, now: Ns, portAndVip: number, isSyn: boolean, flags: number): number {
     const backend = this.#assign(packet, vip);
+    this.flow = -1;
     // A reset ends what we do not know: there is nothing to remember.
-    const flow =
-      (flags & tcpRst) !== 0
-        ? -1
-        : this.flows.insert(
-            packet.src0,
-            packet.src1,
-            packet.src2,
-            packet.src3,
-            portAndVip,
-            now,
-            backend,
-            isSyn ? packet.seq : 0,
-          );
+    if ((flags & tcpRst) !== 0) return backend;
+    const flow = this.flows.insert(
+      packet.src0,
+      packet.src1,
+      packet.src2,
+      packet.src3,
+      portAndVip,
+      now,
+      backend,
+      isSyn ? packet.seq : 0,
+    );
+    this.flow = flow;
     if (flow < 0) {
       this.counters.untracked++;
       return backend;

@@ -26,8 +26,8 @@ export interface ReplayResult {
     bytes_per_flow: number;
   };
   vips: { vip: string; flows: number; packets: number }[];
-  /** How flows were assigned to backends. */
-  assign: 'table' | 'dst-mac' | 'flows.csv';
+  /** How flows were assigned to backends; `vip`: each vip is its own backend. */
+  assign: 'vip' | 'table' | 'dst-mac' | 'flows.csv';
   backends: ReplayBackend[];
   /** Every estimator over all backends; with a truth, how far off it was. */
   estimators: EstimatorSummary[];
@@ -41,8 +41,8 @@ export interface ReplayResult {
 
 export interface ReplayFile {
   name: string;
-  format: string;
   packets: number;
+  /** As stored: compressed, if the capture is. */
   bytes: number;
   problems: string[];
 }

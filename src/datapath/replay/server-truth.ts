@@ -1,0 +1,116 @@
+import { ipProtoTcp } from '../../net/constants.ts';
+import { type Packet, tcpAck, tcpSyn } from '../../net/packet.ts';
+import type { Ns } from '../../units.ts';
+import { type TruthKind, truthAgeNsMax } from './truth.ts';
+
+/** Client segments remembered per flow until the server answers, and answers remembered after. */
+const segmentsMax = 64;
+/** Flows remembered at a time, the latest. */
+const flowsMax = 65_536;
+/** Answers in a row that carry no data, after which a flow counts as an upload: its acknowledgements are the responses. */
+const uploadAfter = 3;
+
+/** A client segment; `latencyNs` is NaN until it is answered. */
+interface Segment {
+  readonly sentNs: number;
+  /** Sequence number after its last byte. */
+  readonly end: number;
+  latencyNs: number;
+}
+
+interface FlowTruth {
+  readonly segments: Segment[];
+  /** The newest sequence number seen, so that a retransmission is not taken for a new segment. */
+  newest: number | undefined;
+  synNs: number;
+  synLatencyNs: number;
+  /** Answers without data since the last one with data. */
+  silent: number;
+}
+
+/** Receives each truth as it becomes known. */
+type OnTruth = (kind: TruthKind, flow: number, sentNs: number, latencyNs: number) => void;
+
+/**
+ * True latencies of TCP flows from a capture that has both directions: from a client's segment to the first server
+ * packet that acknowledges it and carries data. In an upload, where the server has nothing to say, the first
+ * acknowledgement counts. A handshake is from the only SYN to the SYN-ACK. Retransmitted segments have no truth.
+ *
+ * The latencies are those seen where the capture was made; near the client they are the client's.
+ */
+export class ServerTruth {
+  records = 0;
+  readonly #flows = new Map<number, FlowTruth>();
+  readonly #onTruth: OnTruth;
+
+  constructor(onTruth: OnTruth) {
+    this.#onTruth = onTruth;
+  }
+
+  /** A packet from the client, of the flow with this number. */
+  client(packet: Packet, flow: number, now: Ns): void {
+    if (packet.proto !== ipProtoTcp) return;
+    if ((packet.tcpFlags & (tcpSyn | tcpAck)) === tcpSyn) {
+      const before = this.#flows.get(flow);
+      const repeated = before !== undefined && before.newest === undefined && !Number.isNaN(before.synNs);
+      this.#restart(flow).synNs = repeated ? Number.NaN : now;
+      return;
+    }
+    const truth = this.#flows.get(flow) ?? this.#restart(flow);
+    if (packet.payloadLength === 0) return;
+    const end = (packet.seq + packet.payloadLength) | 0;
+    if (truth.newest !== undefined && ((end - truth.newest) | 0) <= 0) {
+      for (const segment of truth.segments) {
+        if (((segment.end - packet.seq) | 0) > 0 && Number.isNaN(segment.latencyNs)) segment.latencyNs = -1;
+      }
+      return;
+    }
+    truth.newest = end;
+    truth.segments.push({ sentNs: now, end, latencyNs: Number.NaN });
+    if (truth.segments.length > segmentsMax) truth.segments.shift();
+  }
+
+  /** A packet from the server, of the flow with this number. */
+  server(packet: Packet, flow: number, now: Ns): void {
+    const truth = this.#flows.get(flow);
+    if (!truth || packet.proto !== ipProtoTcp || (packet.tcpFlags & tcpAck) === 0) return;
+    if ((packet.tcpFlags & tcpSyn) !== 0) {
+      if (truth.synLatencyNs === -1 && !Number.isNaN(truth.synNs)) {
+        truth.synLatencyNs = now - truth.synNs;
+        this.#known('handshake', flow, truth.synNs, truth.synLatencyNs);
+      }
+      return;
+    }
+    truth.silent = packet.payloadLength > 0 ? 0 : truth.silent + 1;
+    if (packet.payloadLength === 0 && truth.silent < uploadAfter) return;
+    for (const segment of truth.segments) {
+      if (((packet.ack - segment.end) | 0) < 0) break;
+      if (!Number.isNaN(segment.latencyNs)) continue;
+      segment.latencyNs = now - segment.sentNs;
+      this.#known('response', flow, segment.sentNs, segment.latencyNs);
+    }
+  }
+
+  /** Latency of the latest segment sent at or before `startNs`; NaN if it is not known. */
+  find(kind: TruthKind, flow: number, startNs: number): number {
+    const truth = this.#flows.get(flow);
+    if (!truth) return Number.NaN;
+    if (kind === 'handshake') return truth.synLatencyNs >= 0 ? truth.synLatencyNs : Number.NaN;
+    const segment = truth.segments.findLast(({ sentNs }) => sentNs <= startNs);
+    const known = segment && segment.latencyNs >= 0 && startNs - segment.sentNs <= truthAgeNsMax;
+    return known ? segment.latencyNs : Number.NaN;
+  }
+
+  #restart(flow: number): FlowTruth {
+    const truth = { segments: [], newest: undefined, synNs: Number.NaN, synLatencyNs: -1, silent: 0 };
+    this.#flows.delete(flow);
+    this.#flows.set(flow, truth);
+    if (this.#flows.size > flowsMax) this.#flows.delete(this.#flows.keys().next().value!);
+    return truth;
+  }
+
+  #known(kind: TruthKind, flow: number, sentNs: number, latencyNs: number): void {
+    this.records++;
+    this.#onTruth(kind, flow, sentNs, latencyNs);
+  }
+}

@@ -1,0 +1,176 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { InbandError } from '../../errors.ts';
+
+/** What a latency is the latency of: a connection's handshake, or a request and its response. */
+export type TruthKind = 'handshake' | 'response';
+
+/** A sample may begin this long after the request that it is compared with was sent: the way to the load balancer. */
+export const truthAgeNsMax = 1e9;
+
+/** Rows that a truth file may have: they are held in memory, 16 bytes each. */
+export const truthRowsMax = 20_000_000;
+
+/** True latencies of one client port, in order of sending. */
+interface PortTruth {
+  readonly sentNs: number[];
+  readonly latencyNs: number[];
+}
+
+type Row = (columns: string[]) => { port: number; kind: TruthKind; sent: string; latencyNs: number };
+
+/** Known layouts by their header line: that of captures at a real load balancer, and that of client-side request logs. */
+const layouts: Record<string, Row> = {
+  't_send_ns,rtt_ns,sport,kind': ([sent, rtt, port, kind]) => ({
+    port: Number(port),
+    kind: kind === 'syn' ? 'handshake' : 'response',
+    sent: sent!,
+    latencyNs: Number(rtt),
+  }),
+  'client_port,req_index,t_send_ns,t_first_byte_ns,t_last_byte_ns': ([port, , sent, first]) => ({
+    port: Number(port),
+    kind: 'response',
+    sent: sent!,
+    latencyNs: nsSince(first!, secondsOf(sent!)) - nsSince(sent!, secondsOf(sent!)),
+  }),
+};
+
+/** True latencies from a CSV file (gzipped or not), found by client port and time. */
+export class TruthFile {
+  readonly source: string;
+  records = 0;
+  readonly #ports: Record<TruthKind, Map<number, PortTruth>> = { handshake: new Map(), response: new Map() };
+  #baseS = 0;
+
+  private constructor(source: string) {
+    this.source = source;
+  }
+
+  /** @throws InbandError `FILE_UNREADABLE`, or `TRUTH_INVALID` with file and line */
+  static async load(path: string): Promise<TruthFile> {
+    const truth = new TruthFile(path);
+    let row: Row | undefined;
+    let line = 0;
+    for await (const text of await openLines(path)) {
+      line++;
+      if (text.trim() === '') continue;
+      if (!row) {
+        row = layouts[text.trim()];
+        if (!row) throw invalid(path, line, 'unknown columns');
+        continue;
+      }
+      const { port, kind, sent, latencyNs } = row(text.split(','));
+      if (!/^\d{10,22}$/.test(sent) || !(latencyNs >= 0) || !(port >= 0 && port <= 65_535)) {
+        throw invalid(path, line, `not a row of numbers: ${text.slice(0, 80)}`);
+      }
+      truth.#add(port, kind, sent, latencyNs);
+    }
+    if (!row) throw invalid(path, 1, 'empty');
+    truth.#sort();
+    return truth;
+  }
+
+  #add(port: number, kind: TruthKind, sent: string, latencyNs: number): void {
+    if (this.records === truthRowsMax) {
+      throw new InbandError('LIMIT', `${this.source}: more than ${truthRowsMax} rows`, {
+        hint: 'split the truth and the capture',
+      });
+    }
+    if (this.records++ === 0) this.#baseS = secondsOf(sent);
+    const ports = this.#ports[kind];
+    const known = ports.get(port) ?? { sentNs: [], latencyNs: [] };
+    ports.set(port, known);
+    known.sentNs.push(nsSince(sent, this.#baseS));
+    known.latencyNs.push(latencyNs);
+  }
+
+  #sort(): void {
+    for (const ports of Object.values(this.#ports)) {
+      for (const [port, { sentNs, latencyNs }] of ports) {
+        const order = sentNs.map((_, i) => i).sort((a, b) => sentNs[a]! - sentNs[b]!);
+        ports.set(port, { sentNs: order.map((i) => sentNs[i]!), latencyNs: order.map((i) => latencyNs[i]!) });
+      }
+    }
+  }
+
+  /**
+   * Latency in ns of the latest request that the client port sent at or before `startNs` (ns since `baseS`), at most
+   * `truthAgeNsMax` before; NaN if there is none.
+   */
+  find(kind: TruthKind, port: number, startNs: number, baseS: number): number {
+    const truth = this.#ports[kind].get(port);
+    if (!truth) return Number.NaN;
+    const time = startNs + (baseS - this.#baseS) * 1e9;
+    let low = 0;
+    let high = truth.sentNs.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (truth.sentNs[middle]! <= time) low = middle + 1;
+      else high = middle;
+    }
+    return low > 0 && time - truth.sentNs[low - 1]! <= truthAgeNsMax ? truth.latencyNs[low - 1]! : Number.NaN;
+  }
+
+  /** All rows: kind, client port, time sent in ns since `baseS`, latency in ns. */
+  *rows(baseS: number): Generator<[TruthKind, number, number, number]> {
+    const shift = (this.#baseS - baseS) * 1e9;
+    for (const kind of ['handshake', 'response'] as const) {
+      for (const [port, { sentNs, latencyNs }] of this.#ports[kind]) {
+        for (let i = 0; i < sentNs.length; i++) yield [kind, port, sentNs[i]! + shift, latencyNs[i]!];
+      }
+    }
+  }
+}
+
+/** Whole seconds of a decimal number of nanoseconds, which a double could not hold. */
+function secondsOf(text: string): number {
+  return Number(text.slice(0, -9));
+}
+
+function nsSince(text: string, baseS: number): number {
+  return (secondsOf(text) - baseS) * 1e9 + Number(text.slice(-9));
+}
+
+/** Lines of a text file, gzipped if its name says so. */
+export async function openLines(path: string): Promise<AsyncIterable<string>> {
+  const file = createReadStream(path);
+  await new Promise<void>((resolve, reject) => {
+    file.once('open', () => resolve());
+    file.once('error', (cause) => reject(unreadable(path, cause)));
+  });
+  const input: Readable = path.endsWith('.gz') ? file.pipe(createGunzip()) : file;
+  return lines(path, file, input);
+}
+
+async function* lines(path: string, file: Readable, input: Readable): AsyncGenerator<string> {
+  let failure: unknown;
+  const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+  for (const stream of [file, input]) {
+    stream.on('error', (cause) => {
+      failure ??= cause;
+      reader.close();
+    });
+  }
+  try {
+    yield* reader;
+  } finally {
+    file.destroy();
+  }
+  if (failure !== undefined) throw unreadable(path, failure);
+}
+
+function unreadable(path: string, cause: unknown): InbandError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new InbandError('FILE_UNREADABLE', `${path}: ${why}`, {
+    hint: 'check the path and its permissions',
+    cause,
+  });
+}
+
+function invalid(path: string, line: number, what: string): InbandError {
+  return new InbandError('TRUTH_INVALID', `${path}:${line}: ${what}`, {
+    hint: `the first line must be one of: ${Object.keys(layouts).join(' | ')}`,
+  });
+}
