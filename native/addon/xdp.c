@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -89,12 +90,16 @@ static napi_value query(napi_env env, napi_callback_info info)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, options);
 	napi_value value, result;
+	char name[IF_NAMESIZE];
 	uint32_t ifindex, id;
 	int err;
 
 	if (!arguments(env, info, 1, &value))
 		return NULL;
 	ifindex = u32_of(env, value);
+	/* libbpf reports an interface that does not exist as one whose hook is free. */
+	if (!if_indextoname(ifindex, name))
+		return fail(env, "if_indextoname", errno == ENXIO ? ENODEV : errno);
 	err = bpf_xdp_query(ifindex, 0, &options);
 	if (err)
 		return fail(env, "bpf_xdp_query", err);

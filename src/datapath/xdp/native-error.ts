@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { type ErrorCode, InbandError } from '../../errors.ts';
 import { isNativeError, type NativeError } from './addon.ts';
@@ -12,6 +13,8 @@ const libbpfErrors = 4000;
 /** The symbolic name of a positive error number, such as `EPERM`. */
 export function errnoName(errno: number): string {
   if (errno === enotsupp) return 'ENOTSUPP';
+  // Node has the name of POSIX, ENOTSUP, for what everybody calls by this one.
+  if (errno === constants.errno.EOPNOTSUPP) return 'EOPNOTSUPP';
   return errno >= libbpfErrors ? `libbpf error ${errno}` : getSystemErrorName(-errno);
 }
 
