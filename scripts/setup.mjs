@@ -23,7 +23,9 @@ function run(command, args, env = {}) {
 }
 
 function isInstalled(name) {
-  const { stdout } = spawnSync('dpkg-query', ['-W', '-f', '${db:Status-Status}', name], { encoding: 'utf8' });
+  const { stdout } = spawnSync('dpkg-query', ['-W', '-f=$' + '{db:Status-Status}', name], {
+    encoding: 'utf8',
+  });
   return stdout === 'installed';
 }
 
