@@ -1,0 +1,87 @@
+import { InbandError } from '../errors.ts';
+import { MinimalBuilder } from './minimal.ts';
+import { type MaglevBackend, populate } from './population.ts';
+import type { SlotTable, TableBuilder } from './shares.ts';
+import { slotsDefault } from './size.ts';
+import { StatelessBuilder } from './stateless.ts';
+
+export type { MaglevBackend } from './population.ts';
+export type { SlotTable, TableBuilder } from './shares.ts';
+
+const builders = { stateless: StatelessBuilder, minimal: MinimalBuilder } as const;
+
+/** How a table follows shares: see {@link StatelessBuilder} and {@link MinimalBuilder}. */
+export type TableMethod = keyof typeof builders;
+
+export interface TableOptions {
+  /** Slots of the table: a prime, at least 10 and at most 1,048,583 and at least ten per backend. Default 65,537. */
+  readonly slots?: number;
+  /** Seed (u32) of the permutations, equal on every load balancer of a fleet. Default 0. */
+  readonly seed?: number;
+  /**
+   * Default `stateless`: load balancers behind ECMP that see the same shares hold the same table, and those
+   * that see similar shares hold similar ones, whatever happened before. `minimal` moves the fewest slots,
+   * for a load balancer that stands alone.
+   */
+  readonly method?: TableMethod;
+}
+
+/**
+ * Makes the builder of one pool's tables. A changed set of backends, or changed weights, is a new builder.
+ * @throws InbandError `CONFIG_INVALID` as {@link populate} does, `USAGE` for an unknown method.
+ */
+export function createTableBuilder(
+  backends: readonly MaglevBackend[],
+  options: TableOptions = {},
+): TableBuilder {
+  const { slots = slotsDefault, seed = 0, method = 'stateless' } = options;
+  if (!Object.hasOwn(builders, method)) {
+    throw new InbandError('USAGE', `there is no table method '${method}'`, {
+      hint: `give one of: ${Object.keys(builders).join(', ')}`,
+    });
+  }
+  return new builders[method](populate(backends, slots, seed));
+}
+
+/** A table together with the names that its indices stand for. */
+export interface NamedTable {
+  readonly names: readonly string[];
+  readonly table: SlotTable;
+}
+
+/** What changed between two tables of the same size whose sets of backends may differ, in slots. */
+export interface Disruption {
+  /** Slots that went to another backend. */
+  readonly moved: number;
+  /** Those of `moved` whose old and new backend are in both sets, so that nothing forced the move. */
+  readonly needless: number;
+}
+
+/**
+ * Compares two tables by the names of their backends.
+ * @throws InbandError `USAGE` when the tables differ in size.
+ */
+export function disruption(before: NamedTable, after: NamedTable): Disruption {
+  if (before.table.length !== after.table.length) {
+    throw new InbandError(
+      'USAGE',
+      `tables of ${before.table.length} and ${after.table.length} slots do not compare`,
+      {
+        hint: 'compare tables of the same number of slots',
+      },
+    );
+  }
+  const inAfter = before.names.map((name) => after.names.indexOf(name));
+  const inBefore = new Set(before.names);
+  const isOld = after.names.map((name) => inBefore.has(name));
+  let moved = 0;
+  let needless = 0;
+  for (let slot = 0; slot < before.table.length; slot++) {
+    const oldOwner = inAfter[before.table[slot]!]!;
+    const newOwner = after.table[slot]!;
+    if (oldOwner === newOwner) continue;
+    moved++;
+    if (oldOwner >= 0 && isOld[newOwner]) needless++;
+  }
+  return { moved, needless };
+}

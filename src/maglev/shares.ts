@@ -1,0 +1,72 @@
+import { InbandError } from '../errors.ts';
+import type { Population } from './population.ts';
+import { checkParts, Quotas } from './quota.ts';
+
+/** Backend index of each slot; its length is the prime number of slots. May lie in memory that a datapath reads. */
+export type SlotTable = Uint16Array | Uint32Array;
+
+/**
+ * Makes a pool's table follow its shares. After construction nothing allocates.
+ *
+ * Shares are one number of 0 or more per backend, in the order of the backends given, of any sum. They become
+ * whole slots by largest remainder, so a share below one slot may get none: a floor for probing is the
+ * policy's to set. A backend of weight 0 gets no slots whatever its share. When no backend is left
+ * with a positive share there is nothing to follow, and the table is the one by weights.
+ */
+export interface TableBuilder {
+  /** Names of the backends, in the order of their indices in the table. */
+  readonly names: readonly string[];
+  /** Number of slots of its tables. */
+  readonly slots: number;
+  /** Bytes of typed arrays that the builder holds, tables not included. */
+  readonly memoryBytes: number;
+  /** A new table by configured weights. */
+  createTable(): Uint16Array;
+  /**
+   * Changes `table` to follow `shares`, and returns how many slots changed. Only those are written, each once.
+   * @throws InbandError `USAGE` when a share is negative, infinite or not a number, or when there is not one
+   * share per backend or not one element per slot; the table is then unchanged.
+   */
+  build(shares: Float64Array, table: SlotTable): number;
+}
+
+/** What both methods share: from validated shares to slots per backend. */
+export class ShareQuotas {
+  readonly #population: Population;
+  readonly #quotas: Quotas;
+  readonly #effective: Float64Array;
+
+  constructor(population: Population) {
+    this.#population = population;
+    this.#quotas = new Quotas(population.owners.length, population.order);
+    this.#effective = new Float64Array(population.names.length);
+  }
+
+  /** Slots per backend, valid until the next call. The rules and errors of {@link TableBuilder}. */
+  fill(shares: Float64Array, table: SlotTable): Uint32Array {
+    const { names, weights, owners } = this.#population;
+    if (shares.length !== names.length || table.length !== owners.length) {
+      throw new InbandError(
+        'USAGE',
+        `${shares.length} shares and ${table.length} slots for ${names.length} backends and ${owners.length} slots`,
+        { hint: 'give one share per backend, and a table from createTable or of the same length' },
+      );
+    }
+    checkParts(shares, names, 'share', 'USAGE');
+    let isFollowable = false;
+    for (let i = 0; i < shares.length; i++) {
+      this.#effective[i] = weights[i]! > 0 ? shares[i]! : 0;
+      if (this.#effective[i]! > 0) isFollowable = true;
+    }
+    return this.#quotas.fill(isFollowable ? this.#effective : weights);
+  }
+
+  get memoryBytes(): number {
+    return this.#effective.byteLength + this.#quotas.memoryBytes;
+  }
+}
+
+/** Bytes of the typed arrays of a population. */
+export function populationBytes({ weights, order, owners, taken, starts }: Population): number {
+  return [weights, order, owners, taken, starts].reduce((sum, array) => sum + array.byteLength, 0);
+}
