@@ -92,8 +92,7 @@ function sharePlot(UPlot: typeof uPlot, _set: ChartSet, chart: ShareChart, color
   const series = chart.series.map(
     ({ label, color: name, percent }): uPlot.Series => ({
       label,
-      stroke: () => color('background'),
-      width: 1,
+      width: 0,
       fill: () => color(name),
       paths: UPlot.paths.stepped!({ align: 1 }),
       points: { show: false },

@@ -26,19 +26,20 @@ import {
   type Table,
   warnings,
 } from './content.ts';
-import { formatCount, formatPercent, formatSignedPercent } from './format.ts';
+import { formatPercent, formatSignedPercent } from './format.ts';
 import { chartFigure, factList, type Html, html, page, tableSection } from './page.ts';
 import { shareSeries } from './shares.ts';
 
 /** A replay as one self-contained HTML page: what was replayed, latency and shares over time, and every table. */
 export function replayHtml(result: ReplayResult, timeline: ReplayTimeline): string {
-  const charts = replayCharts(result, timeline);
+  const axisNs = latencyRange(timeline);
+  const charts = replayCharts(result, timeline, axisNs);
   const title = `Replay of ${result.files.length === 1 ? result.files[0]!.name : plural(result.files.length, 'file')}`;
   const body = html`<h1>${title}</h1>
 <p>${plural(result.packets.read, 'packet')} and ${plural(result.flows.created, 'flow')} in
 ${formatDuration(result.span_s * 1e9)} of capture time, to ${plural(result.backends.length, 'backend')}: how fast the
 servers answered, as estimated from the timing and headers of packets${result.policy ? ', and where a policy would have sent new flows' : ''}.</p>
-${warningBox(result)}${latencySection(result, timeline)}${shareSection(result)}${numbersSection(result)}
+${warningBox(result)}${latencySection(result, timeline, axisNs)}${shareSection(result)}${numbersSection(result)}
 <h2>What was replayed</h2>
 <ul>${result.files.map((file) => html`<li>${fileLine(file)}</li>`)}</ul>
 ${factList(facts(result))}`;
@@ -46,10 +47,10 @@ ${factList(facts(result))}`;
 }
 
 /** What `replayHtml` draws: a panel per estimator that has samples, and the shares. */
-function replayCharts(result: ReplayResult, timeline: ReplayTimeline): ChartSet {
-  const all = [...timeline.latency, ...timeline.truth];
-  const spanS = result.span_s || 1;
-  const latencyUs = latencyRange(all);
+function replayCharts(result: ReplayResult, timeline: ReplayTimeline, axisNs: [number, number]): ChartSet {
+  const ends = [...timeline.latency.map(({ timeS }) => timeS), result.policy?.time_s ?? []];
+  const spanS = ends.reduce((end, times) => Math.max(end, times.at(-1) ?? 0), result.span_s) || 1;
+  const latencyUs: [number, number] = [axisNs[0] / 1e3, axisNs[1] / 1e3];
   const styleOf = backendStyles(result);
   const points: ChartSet['points'] = [];
   const add = (series: LatencySeries[]) => points.push(toPoints(series, spanS)) - 1;
@@ -85,17 +86,17 @@ const sharesId = 'shares';
 const isTruthOf = (kind: string, estimator: string): boolean =>
   (kind === 'handshake') === estimator.startsWith('handshake');
 
-/** Range of the axis of latencies: all that is above 0, with a little room. */
-function latencyRange(series: LatencySeries[]): [min: number, max: number] {
-  let low = Number.POSITIVE_INFINITY;
-  let high = 0;
-  for (const { latencyNs } of series) {
-    for (const latency of latencyNs) {
-      if (latency > 0) low = Math.min(low, latency);
-      high = Math.max(high, latency);
-    }
-  }
-  return high > 0 ? [low / 1e3 / 1.3, (high / 1e3) * 1.3] : [1, 1e3];
+/** Fraction of all points that may lie off the axis of latencies on either side: a few extremes would flatten the rest. */
+const offAxis = 0.001;
+
+/** Range of the axis of latencies in ns: nearly all that is above 0, with a little room. */
+function latencyRange({ latency, truth }: ReplayTimeline): [min: number, max: number] {
+  const sorted = Float64Array.from(
+    [...latency, ...truth].flatMap(({ latencyNs }) => latencyNs.filter((value) => value > 0)),
+  ).sort();
+  if (sorted.length === 0) return [1e3, 1e6];
+  const beyond = Math.floor(sorted.length * offAxis);
+  return [sorted[beyond]! / 1.5, sorted[sorted.length - 1 - beyond]! * 1.5];
 }
 
 /** Backends in a color of their own; where there are more, those whose share moved least have one together. */
@@ -110,8 +111,7 @@ function shareCharts(policy: PolicySummary, spanS: number): ShareChart[] {
     // The last share holds until the end of the capture.
     percent: [...share, share.at(-1)!].map(percent),
   }));
-  const end = Math.max(spanS, policy.time_s.at(-1)!);
-  return [{ kind: 'shares', id: sharesId, timeS: [...policy.time_s, end], series }];
+  return [{ kind: 'shares', id: sharesId, timeS: [...policy.time_s, spanS], series }];
 }
 
 type BackendStyle = { label: string; color: string };
@@ -130,14 +130,11 @@ function backendStyles(result: ReplayResult): (backend: string) => BackendStyle 
   };
 }
 
-/** The series that are drawn alike, together; what stands for several backends first, so that it lies behind. */
+/** The series that are drawn alike, together, in order of color: others, which come first, lie behind the rest. */
 function byStyle(series: LatencySeries[], styleOf: (backend: string) => BackendStyle) {
-  const groups = groupBy(series, ({ backend }) => styleOf(backend).label).map(([, group]) => ({
-    style: styleOf(group[0]!.backend),
-    group,
-  }));
-  const isOthers = ({ style }: { style: BackendStyle }) => style.color === othersColor;
-  return [...groups.filter(isOthers), ...groups.filter((group) => !isOthers(group))];
+  return groupBy(series, ({ backend }) => styleOf(backend).label)
+    .map(([, group]) => ({ style: styleOf(group[0]!.backend), group }))
+    .sort((a, b) => (a.style.color < b.style.color ? -1 : 1));
 }
 
 /** Values by key, keys in order of appearance. */
@@ -158,7 +155,7 @@ function warningBox(result: ReplayResult): Html {
 `;
 }
 
-function latencySection(result: ReplayResult, timeline: ReplayTimeline): Html {
+function latencySection(result: ReplayResult, timeline: ReplayTimeline, axisNs: [number, number]): Html {
   const sampled = result.estimators.some(({ samples }) => samples > 0);
   if (!sampled) return html`<h2>Latency over time</h2><p class="empty">${noSamples}</p>`;
   const grey = result.truth
@@ -167,29 +164,32 @@ function latencySection(result: ReplayResult, timeline: ReplayTimeline): Html {
   return html`<h2>Latency over time</h2>
 <p>One panel per estimator; each colored point is one response latency as it estimated it, at the time it did.${grey}
 The axes are the same in every panel. <span class="only-mouse">Drag over a time to zoom in, double-click to zoom out.</span></p>
-${result.estimators.map((summary, index) => panel(summary, index, timeline))}`;
+${result.estimators.map((summary, index) => panel(summary, index, timeline, axisNs))}`;
 }
 
-function panel(summary: EstimatorSummary, index: number, timeline: ReplayTimeline): Html {
+function panel(
+  summary: EstimatorSummary,
+  index: number,
+  timeline: ReplayTimeline,
+  axisNs: [number, number],
+): Html {
   const own = timeline.latency.filter(({ estimator }) => estimator === summary.estimator);
-  const drawn = own.reduce((sum, { timeS }) => sum + timeS.length, 0);
-  if (drawn === 0) {
+  const drawn = own.flatMap(({ latencyNs }) => latencyNs);
+  if (drawn.length === 0) {
     return html`<h3>${summary.estimator}</h3><p class="empty">No samples.</p>`;
   }
-  const caption = panelCaption(
-    summary,
-    drawn,
-    own.reduce((sum, { total }) => sum + total, 0),
-  );
+  const total = own.reduce((sum, series) => sum + series.total, 0);
+  const outside = drawn.filter((latency) => latency < axisNs[0] || latency > axisNs[1]).length;
+  const caption = [
+    panelFigures(summary),
+    ...(drawn.length < total ? [`${plural(drawn.length, 'point')} drawn.`] : []),
+    ...(outside > 0 ? [`Off the axis: ${plural(outside, 'point')}.`] : []),
+  ].join(' ');
   const description = `Estimated response latency over time by ${summary.estimator}: ${caption} All figures are in the tables below.`;
   return chartFigure(panelId(index), summary.estimator, caption, description);
 }
 
-function panelCaption(
-  { samples, p50_ns, p99_ns, error }: EstimatorSummary,
-  drawn: number,
-  total: number,
-): string {
+function panelFigures({ samples, p50_ns, p99_ns, error }: EstimatorSummary): string {
   const parts = [
     plural(samples, 'sample'),
     `p50 ${formatDuration(p50_ns ?? Number.NaN)}`,
@@ -201,8 +201,7 @@ function panelCaption(
       `median error ${formatSignedPercent(error.median_relative_error)}`,
     );
   }
-  const thinned = drawn < total ? ` ${formatCount(drawn)} points drawn.` : '';
-  return `${parts.join(', ')}.${thinned}`;
+  return `${parts.join(', ')}.`;
 }
 
 function shareSection(result: ReplayResult): Html {

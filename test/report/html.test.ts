@@ -143,6 +143,17 @@ describe('charts', () => {
     expect(charts[2]!.series.at(-1)).toMatchObject({ label: '14 others', color: 'other' });
   });
 
+  test('a few extremes do not flatten the rest, and are said to be off the axis', () => {
+    const series = aSeries('e', '10.77.0.1', 5000);
+    series.latencyNs[100] = 5e9;
+    const page = replayHtml(aResult({ estimators: [anEstimator('e')] }), { latency: [series], truth: [] });
+    const chart = chartsOf(page).charts[0]!;
+    if (chart.kind !== 'points') throw new Error('no chart of points');
+    expect(chart.latencyUs[0]).toBeLessThan(64);
+    expect(chart.latencyUs[1]).toBeLessThan(20_000);
+    expect(page).toContain('5,000 points drawn. Off the axis: 1 point.');
+  });
+
   test('shares hold until the end of the capture and add up to 100', () => {
     const chart = chartsOf(aPage(3, false)).charts.at(-1)!;
     if (chart.kind !== 'shares') throw new Error('no chart of shares');
