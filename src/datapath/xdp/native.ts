@@ -83,7 +83,7 @@ function globalBytes({ name, size }: GlobalSpec, value: number | bigint | Uint8A
 const isCount = (value: number, max: number) => Number.isInteger(value) && value >= 0 && value <= max;
 
 /** Throws when a caller breaks a contract that the addon relies on. */
-function require(condition: boolean, what: string): asserts condition {
+function check(condition: boolean, what: string): asserts condition {
   if (!condition) throw new RangeError(what);
 }
 
@@ -126,7 +126,7 @@ export class BpfObject {
       }));
       const object = new BpfObject(path, opened, maps);
       for (const [name, count] of Object.entries(options.maxEntries ?? {})) {
-        require(isCount(count, 2 ** 32 - 1) && count > 0, `${name}: ${count} entries`);
+        check(isCount(count, 2 ** 32 - 1) && count > 0, `${name}: ${count} entries`);
         native(`${path}: map ${name}`, () =>
           calls.setMaxEntries(opened.handle, object.#map(name).index, count),
         );
@@ -186,7 +186,7 @@ export class BpfObject {
   /** The value of `key`, or undefined when there is none. */
   lookup(mapName: string, key: Uint8Array): Uint8Array | undefined {
     const { index, spec } = this.#map(mapName);
-    require(key.length === spec.keySize && spec.keySize > 0, `${mapName}: a key has ${spec.keySize} bytes`);
+    check(key.length === spec.keySize && spec.keySize > 0, `${mapName}: a key has ${spec.keySize} bytes`);
     const value = new Uint8Array(this.valueBytes(mapName));
     return native(`${this.path}: map ${mapName}`, () => addon().lookup(this.#handle, index, key, value))
       ? value
@@ -196,24 +196,26 @@ export class BpfObject {
   /** Sets the value of `key`, whether there was one or not. */
   update(mapName: string, key: Uint8Array, value: Uint8Array): void {
     const { index, spec } = this.#map(mapName);
-    require(key.length === spec.keySize && spec.keySize > 0, `${mapName}: a key has ${spec.keySize} bytes`);
-    require(value.length ===
-      this.valueBytes(mapName), `${mapName}: a value has ${this.valueBytes(mapName)} bytes`);
+    check(key.length === spec.keySize && spec.keySize > 0, `${mapName}: a key has ${spec.keySize} bytes`);
+    check(
+      value.length === this.valueBytes(mapName),
+      `${mapName}: a value has ${this.valueBytes(mapName)} bytes`,
+    );
     native(`${this.path}: map ${mapName}`, () => addon().update(this.#handle, index, key, value));
   }
 
   /** Removes `key`; false when there was none. */
   remove(mapName: string, key: Uint8Array): boolean {
     const { index, spec } = this.#map(mapName);
-    require(key.length === spec.keySize && spec.keySize > 0, `${mapName}: a key has ${spec.keySize} bytes`);
+    check(key.length === spec.keySize && spec.keySize > 0, `${mapName}: a key has ${spec.keySize} bytes`);
     return native(`${this.path}: map ${mapName}`, () => addon().remove(this.#handle, index, key));
   }
 
   /** Lets a tail call through entry `index` run a program, of this object or of another. */
   setTail(mapName: string, index: number, program: string, from: BpfObject = this): void {
     const map = this.#map(mapName);
-    require(map.spec.type === mapType.progArray, `${mapName} is not a program array`);
-    require(isCount(index, map.spec.maxEntries - 1), `${mapName}: no entry ${index}`);
+    check(map.spec.type === mapType.progArray, `${mapName} is not a program array`);
+    check(isCount(index, map.spec.maxEntries - 1), `${mapName}: no entry ${index}`);
     native(`${this.path}: map ${mapName}`, () =>
       addon().setTail(this.#handle, map.index, index, from.#handle, from.#program(program)),
     );
@@ -222,7 +224,7 @@ export class BpfObject {
   /** Opens a ring buffer for reading. One reader at a time. */
   ring(mapName: string): RingReader {
     const { index, spec } = this.#map(mapName);
-    require(spec.type === mapType.ring, `${mapName} is not a ring buffer`);
+    check(spec.type === mapType.ring, `${mapName} is not a ring buffer`);
     return new RingReader(
       native(`${this.path}: map ${mapName}`, () => addon().ringOpen(this.#handle, index)),
     );
@@ -235,7 +237,7 @@ export class BpfObject {
    */
   attach(program: string, target: InterfaceName, mode: XdpMode): XdpLink {
     const { index, name } = target;
-    require(isCount(index, 2 ** 31 - 1) && index > 0, `${index} is not the index of an interface`);
+    check(isCount(index, 2 ** 31 - 1) && index > 0, `${index} is not the index of an interface`);
     const flags = xdpFlags[mode];
     try {
       const call = () => addon().attach(this.#handle, this.#program(program), index, flags);
@@ -248,10 +250,12 @@ export class BpfObject {
   /** Runs a program on a packet (bpf_prog_test_run). */
   testRun(program: string, packet: Uint8Array, options: TestRunOptions = {}): TestRun {
     const { repeat = 1, liveBatch = 0, ifindex = 0, rxQueue = 0 } = options;
-    require(packet.length <= packetBytesMax, `a packet of ${packet.length} bytes`);
-    require(isCount(repeat, 2 ** 31 - 1) && isCount(liveBatch, 256), `repeat ${repeat}, batch ${liveBatch}`);
-    require(isCount(ifindex, 2 ** 31 - 1) &&
-      isCount(rxQueue, 2 ** 16), `interface ${ifindex}, queue ${rxQueue}`);
+    check(packet.length <= packetBytesMax, `a packet of ${packet.length} bytes`);
+    check(isCount(repeat, 2 ** 31 - 1) && isCount(liveBatch, 256), `repeat ${repeat}, batch ${liveBatch}`);
+    check(
+      isCount(ifindex, 2 ** 31 - 1) && isCount(rxQueue, 2 ** 16),
+      `interface ${ifindex}, queue ${rxQueue}`,
+    );
     const out =
       liveBatch > 0 ? new Uint8Array(0) : (options.out ?? new Uint8Array(packet.length + growthBytes));
     const flags = liveBatch > 0 ? liveFrames : 0;

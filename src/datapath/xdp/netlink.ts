@@ -17,6 +17,8 @@ const headerBytes = 16;
 
 /** The kernel fills at most 32 KiB per datagram of a dump. */
 const receiveBytes = 1 << 16;
+/** Every datagram is received here and copied out at its own size: a watch is read often and mostly gets nothing. */
+const scratch = new Uint8Array(receiveBytes);
 const answerMsMax = 1000;
 /** A dump is interrupted when what it lists changes meanwhile; a machine where that goes on and on is given up on. */
 const dumpAttemptsMax = 5;
@@ -152,9 +154,8 @@ export class NetlinkSocket {
 
   /** The next datagram, waiting for at most that long; undefined when none came. */
   receive(waitMs: number): Uint8Array | undefined {
-    const buffer = new Uint8Array(receiveBytes);
-    const size = native('netlink', () => addon().netlinkReceive(this.#handle, buffer, waitMs));
-    return size > 0 ? buffer.subarray(0, size) : undefined;
+    const size = native('netlink', () => addon().netlinkReceive(this.#handle, scratch, waitMs));
+    return size > 0 ? scratch.slice(0, size) : undefined;
   }
 
   close(): void {
