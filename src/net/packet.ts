@@ -40,6 +40,7 @@ export const tcpAck = 0x10;
 
 /**
  * A view of one packet's headers, filled in place by `decode` and used again for the next packet: nothing is allocated.
+ * UDP packets have `tcpFlags` and `hasTimestamps` 0; the other TCP fields are then undefined.
  *
  * 32-bit fields (addresses, sequence numbers, timestamps) are *signed* integers holding the 32 bits: V8 keeps those
  * unboxed, and sequence arithmetic is signed anyway. Use `>>> 0` to print one.
@@ -75,7 +76,7 @@ export class Packet {
   windowScale = 0;
   /** 1 if SACK is permitted (SYN) or blocks are present (RFC 2018). */
   sack = 0;
-  /** Transport payload in bytes according to the headers, whatever was captured. */
+  /** Transport payload in bytes according to the headers, whatever was captured; of a first fragment, what it carries. */
   payloadLength = 0;
   /** Whole packet in bytes from the IP header on. */
   ipLength = 0;
@@ -99,7 +100,7 @@ export class Packet {
       case 1:
         if (capturedLength < 14) return truncated;
         this.ethernetAt = at;
-        return this.#etherType(data, at + 12, end, wireEnd);
+        return this.#byEtherType(data, at + 12, at + 14, end, wireEnd);
       case 12:
       case 14:
       case 101:
@@ -113,39 +114,31 @@ export class Packet {
         return this.#loopback(data, at, end, wireEnd);
       case 113:
         if (capturedLength < 16) return truncated;
-        return this.#etherType(data, at + 14, end, wireEnd);
+        return this.#byEtherType(data, at + 14, at + 16, end, wireEnd);
       case 276:
         if (capturedLength < 20) return truncated;
-        return this.#cooked2(data, at, end, wireEnd);
+        return this.#byEtherType(data, at, at + 20, end, wireEnd);
       default:
         return unsupportedLinkType;
     }
   }
 
-  /** `at` is the EtherType field; VLAN tags (802.1Q, 802.1ad and the older 0x9100) are skipped. */
-  #etherType(data: Uint8Array, at: number, end: number, wireEnd: number): number {
+  /**
+   * The EtherType is at `typeAt` and what it describes at `next`, which need not follow it (LINKTYPE_LINUX_SLL2).
+   * VLAN tags (802.1Q, 802.1ad and the older 0x9100) are skipped.
+   */
+  #byEtherType(data: Uint8Array, typeAt: number, next: number, end: number, wireEnd: number): number {
     for (let tags = 0; ; tags++) {
-      if (at + 2 > end) return truncated;
-      const type = (data[at]! << 8) | data[at + 1]!;
-      if (type === etherTypeIpv4) return this.#ipv4(data, at + 2, end, wireEnd);
-      if (type === etherTypeIpv6) return this.#ipv6(data, at + 2, end, wireEnd);
+      const type = (data[typeAt]! << 8) | data[typeAt + 1]!;
+      if (type === etherTypeIpv4) return this.#ipv4(data, next, end, wireEnd);
+      if (type === etherTypeIpv6) return this.#ipv6(data, next, end, wireEnd);
       if (type !== 0x8100 && type !== 0x88a8 && type !== 0x9100) return notIp;
       if (tags === vlanTagsMax) return malformed;
-      if (at + 4 > end) return truncated;
-      this.vlan = ((data[at + 2]! & 0x0f) << 8) | data[at + 3]!;
-      at += 4;
+      if (next + 4 > end) return truncated;
+      this.vlan = ((data[next]! & 0x0f) << 8) | data[next + 1]!;
+      typeAt = next + 2;
+      next += 4;
     }
-  }
-
-  /** LINKTYPE_LINUX_SLL2: the protocol comes first; a VLAN tag follows the 20-byte header like in Ethernet. */
-  #cooked2(data: Uint8Array, at: number, end: number, wireEnd: number): number {
-    const type = (data[at]! << 8) | data[at + 1]!;
-    if (type === etherTypeIpv4) return this.#ipv4(data, at + 20, end, wireEnd);
-    if (type === etherTypeIpv6) return this.#ipv6(data, at + 20, end, wireEnd);
-    if (type !== 0x8100 && type !== 0x88a8) return notIp;
-    if (at + 24 > end) return truncated;
-    this.vlan = ((data[at + 20]! & 0x0f) << 8) | data[at + 21]!;
-    return this.#etherType(data, at + 22, end, wireEnd);
   }
 
   /** BSD loopback: a 4-byte address family, in either byte order as hosts differ. */
@@ -184,8 +177,10 @@ export class Packet {
     this.src1 = this.src2 = this.src3 = this.dst1 = this.dst2 = this.dst3 = 0;
     this.proto = data[at + 9]!;
     if ((((data[at + 6]! & 0x1f) << 8) | data[at + 7]!) !== 0) return fragment;
+    const moreFragments = (data[at + 6]! & 0x20) !== 0;
     const next = at + headerLength;
-    return this.#transport(data, next, end < at + ipLength ? end : at + ipLength, ipLength - headerLength);
+    const stop = end < at + ipLength ? end : at + ipLength;
+    return this.#transport(data, next, stop, ipLength - headerLength, moreFragments);
   }
 
   #ipv6(data: Uint8Array, at: number, end: number, wireEnd: number): number {
@@ -208,12 +203,14 @@ export class Packet {
     const stop = end < ipEnd ? end : ipEnd;
     let header = data[at + 6]!;
     let next = at + 40;
+    let moreFragments = false;
     for (let headers = 0; header !== ipProtoTcp && header !== ipProtoUdp; headers++) {
       if (!isExtensionHeader(header)) return notTcpOrUdp;
       if (headers === ipv6HeadersMax) return malformed;
       if (next + 8 > stop) return next + 8 > ipEnd ? malformed : truncated;
       if (header === 44) {
         if ((((data[next + 2]! << 8) | data[next + 3]!) & 0xfff8) !== 0) return fragment;
+        moreFragments = (data[next + 3]! & 1) !== 0;
         header = data[next]!;
         next += 8;
       } else {
@@ -225,21 +222,22 @@ export class Packet {
       if (next > ipEnd) return malformed;
     }
     this.proto = header;
-    return this.#transport(data, next, stop, ipEnd - next);
+    return this.#transport(data, next, stop, ipEnd - next, moreFragments);
   }
 
   /** `end` bounds what was captured, `length` is what the headers promise from `at` on. */
-  #transport(data: Uint8Array, at: number, end: number, length: number): number {
+  #transport(data: Uint8Array, at: number, end: number, length: number, moreFragments: boolean): number {
     if (this.proto === ipProtoTcp) return this.#tcp(data, at, end, length);
     if (this.proto !== ipProtoUdp) return notTcpOrUdp;
     if (at + 8 > end) return length < 8 ? malformed : truncated;
     this.srcPort = (data[at]! << 8) | data[at + 1]!;
     this.dstPort = (data[at + 2]! << 8) | data[at + 3]!;
-    const udpLength = (data[at + 4]! << 8) | data[at + 5]!;
-    // 0 is a jumbogram (RFC 2675, 4).
-    if (udpLength !== 0 && (udpLength < 8 || udpLength > length)) return malformed;
-    this.payloadLength = (udpLength === 0 ? length : udpLength) - 8;
-    this.tcpFlags = 0;
+    let udpLength = (data[at + 4]! << 8) | data[at + 5]!;
+    // 0 is a jumbogram (RFC 2675, 4); a first fragment states the length of the whole datagram.
+    if (udpLength === 0 || (moreFragments && udpLength > length)) udpLength = length;
+    if (udpLength < 8 || udpLength > length) return malformed;
+    this.payloadLength = udpLength - 8;
+    this.tcpFlags = this.hasTimestamps = 0;
     return ok;
   }
 
