@@ -1,11 +1,11 @@
-import type { Window } from '../latency/window.ts';
+import type { LatencyWindow } from '../latency/window.ts';
 import type { Ns } from '../units.ts';
 
 /** What a policy sees: the backends of one pool in order, and windows of the one kind of sample that it controls on. */
 export interface PolicyInput {
   readonly now: Ns;
   /** Window of each backend; all of the same kind, since kinds cannot be compared. */
-  readonly windows: readonly Window[];
+  readonly windows: readonly LatencyWindow[];
   /** Configured weights, each >= 0, sum 1. */
   readonly weights: Float64Array;
   /** Fraction of slots each backend holds, sum 1. The policy changes it in place. */

@@ -1,13 +1,27 @@
 import { build, type Histogram } from 'hdr-histogram-js';
 import { latencyNsMax } from './estimator.ts';
 
+/** What a policy reads of the samples of one backend and one kind over some time. */
+export interface LatencyWindow {
+  /** The latest sample in ns; NaN before the first. */
+  readonly lastNs: number;
+  /** Samples in the window. */
+  readonly count: number;
+  /** Mean in ns, 0 without a sample. */
+  readonly meanNs: number;
+  /** The latency in ns that `percent` (0 to 100) of the samples do not exceed; 0 without a sample. */
+  percentileNs(percent: number): number;
+}
+
 /**
  * Latency samples of one backend and one kind over some time, as a histogram with three significant digits
  * (hdr-histogram-js). Its owner decides when a window begins and ends: `reset` starts the next one.
  */
-export class Window {
+export class Window implements LatencyWindow {
   /** The latest sample in ns; NaN before the first. Outlives `reset`. */
   lastNs = Number.NaN;
+  /** Largest sample in ns, 0 without one. Kept here, since adding histograms rounds theirs down. */
+  maxNs = 0;
   readonly #histogram: Histogram = build({
     lowestDiscernibleValue: 1,
     highestTrackableValue: 2,
@@ -23,16 +37,12 @@ export class Window {
   record(latencyNs: number): void {
     if (!(latencyNs >= 0 && latencyNs <= latencyNsMax)) throw new RangeError(`latency of ${latencyNs} ns`);
     this.lastNs = latencyNs;
+    if (latencyNs > this.maxNs) this.maxNs = latencyNs;
     this.#histogram.recordValue(latencyNs);
   }
 
   get count(): number {
     return this.#histogram.totalCount;
-  }
-
-  /** Largest sample in ns, 0 without one. */
-  get maxNs(): number {
-    return this.#histogram.totalCount === 0 ? 0 : this.#histogram.maxValue;
   }
 
   /** Mean in ns, 0 without a sample. */
@@ -50,10 +60,12 @@ export class Window {
   /** Adds all samples of another window. */
   add(other: Window): void {
     this.#histogram.add(other.#histogram);
+    if (other.maxNs > this.maxNs) this.maxNs = other.maxNs;
   }
 
   reset(): void {
     this.#histogram.reset();
+    this.maxNs = 0;
   }
 }
 
@@ -69,8 +81,15 @@ export class WindowSet {
 
   /** The window of a backend and kind, both by number; empty before the first sample. */
   of(backend: number, kind: number): Window {
-    const at = backend * this.#kinds + kind;
-    while (this.#windows.length <= at) this.#windows.push(undefined);
-    return (this.#windows[at] ??= new Window());
+    const known = this.peek(backend, kind);
+    if (known) return known;
+    const window = new Window();
+    this.#windows[backend * this.#kinds + kind] = window;
+    return window;
+  }
+
+  /** The same, without making one where nothing was recorded. */
+  peek(backend: number, kind: number): Window | undefined {
+    return this.#windows[backend * this.#kinds + kind];
   }
 }
