@@ -76,8 +76,8 @@ test('the link of a process that is killed vanishes, and the hook is free', asyn
 });
 
 test('a hook taken by ip link is told apart from one taken by a link', () => {
-  enterLab();
-  ip('link', 'set', 'dev', 'lb0', 'xdpdrv', 'obj', selftest, 'sec', 'xdp');
+  const { name } = enterLab();
+  attachByIp(name, 'lb0', selftest, 'xdp');
   const target = interfaceNamed('lb0');
   expect(hookHolder(target)).toMatchObject({ mode: 'native', linkId: undefined });
   const error = thrownBy(() => load().attach('nothing', target, 'native'));
@@ -116,21 +116,7 @@ test('frames of a live test run leave by the interface', async () => {
   onTestFinished(() => pass.close());
   const target = interfaceNamed('lb0');
   const link = pass.attach('inband_pass', target, 'native');
-  ip(
-    'netns',
-    'exec',
-    peer,
-    'ip',
-    'link',
-    'set',
-    'dev',
-    'peer0',
-    'xdpdrv',
-    'obj',
-    `${nativeDirectory}pass.bpf.o`,
-    'sec',
-    'xdp.frags',
-  );
+  attachByIp(peer, 'peer0', `${nativeDirectory}pass.bpf.o`, 'xdp.frags');
   const object = load();
   const before = received(peer);
   const run = object.testRun('read_cell', new Uint8Array(60), {
@@ -142,6 +128,11 @@ test('frames of a live test run leave by the interface', async () => {
   await expect.poll(() => received(peer) - before).toBeGreaterThanOrEqual(256);
   link.close();
 });
+
+/** Attaches without a link. `ip netns exec` gives ip mounts of its own, so that the bpffs it mounts does not stay. */
+function attachByIp(namespace: string, device: string, object: string, section: string): void {
+  ip('netns', 'exec', namespace, 'ip', 'link', 'set', 'dev', device, 'xdpdrv', 'obj', object, 'sec', section);
+}
 
 /** Packets that the peer has received. */
 function received(peer: string): number {
