@@ -35,7 +35,7 @@ struct control {
 struct connection {
 	int fd;
 	uint32_t input_bytes, output_bytes;
-	uint32_t closing;
+	uint32_t closing; /* once all replies are sent */
 	uint64_t skip_bytes; /* of a refused value, still to be thrown away */
 	char input[INPUT_BYTES], output[OUTPUT_BYTES];
 };
@@ -283,7 +283,7 @@ static void serve(struct connection *c)
 	else if (!was_waiting && (n == 0 || (errno != EAGAIN && errno != EINTR)))
 		c->closing = 1;
 	answer(c);
-	if (c->closing) {
+	if (c->closing && !c->output_bytes) {
 		close(c->fd);
 		free(c);
 		connection_count--;

@@ -307,6 +307,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Requests that were due in a run of that length. The first one is due at once. */
+static uint64_t due_count(uint64_t elapsed_ns)
+{
+	return (uint64_t)((double)elapsed_ns * options.rate / (double)NS_PER_S) + 1;
+}
+
 /* Sends until the end of the duration or SIGTERM, then waits for the replies that are still to come. */
 static void run(void)
 {
@@ -342,7 +348,7 @@ static void run(void)
 	print_interval(start, now);
 	snprintf(head, sizeof(head), "\"summary\":true,\"t_ms\":%.3f,\"mono_ns\":%" PRIu64 ",\"unsent\":%" PRIu64,
 		 (double)(end - start) / NS_PER_MS, end,
-		 options.rate > 0 ? (uint64_t)((double)(end - start) * options.rate / NS_PER_S) - sent : 0);
+		 options.rate > 0 ? due_count(end - start) - sent : 0);
 	print_tally(head, &total);
 }
 

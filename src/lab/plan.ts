@@ -74,6 +74,7 @@ export interface Plan {
   servers: Host[];
 }
 
+const applications: readonly LabOptions['application'][] = ['auto', 'memcached', 'kv', 'none'];
 const roleNumbers = { lb: 0, client: 1, server: 2 } as const;
 /** The last byte of the address of a role's first host. */
 const firstAddress = { lb: 2, client: 201, server: 11 } as const;
@@ -124,6 +125,11 @@ export function planLab(id: string, options: LabOptions): Plan {
   if (!/^[a-z][a-z0-9-]{0,7}$/.test(options.prefix)) {
     throw new InbandError('USAGE', `lab: the prefix '${options.prefix}' cannot begin a namespace's name`, {
       hint: 'give a letter, then at most 7 letters, digits or hyphens',
+    });
+  }
+  if (!applications.includes(options.application)) {
+    throw new InbandError('USAGE', `lab: there is no application '${options.application}'`, {
+      hint: `give one of ${applications.join(', ')}`,
     });
   }
   if (options.delayUs > 0 && !options.delayLines) {

@@ -1,0 +1,259 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Lab } from '../../src/lab/lab.ts';
+import { startLoad } from '../../src/lab/load.ts';
+import { serverPort } from '../../src/lab/plan.ts';
+import { compileOwner, removeOwner, startOwner } from './owner.ts';
+import { remainsOf } from './remains.ts';
+import { labUnavailable, skipAll } from './require.ts';
+
+const unavailable = labUnavailable();
+
+skipAll(unavailable);
+
+/** Talks to a server of the lab from a client, with the lines given. */
+const ask = (lab: Lab, address: string, request: string): Promise<string> =>
+  lab.exec(lab.clients[0]!, [
+    process.execPath,
+    '-e',
+    `require('node:net').connect(${serverPort}, process.argv[1], function () { this.write(process.argv[2]) }).pipe(process.stdout)`,
+    address,
+    request,
+  ]);
+
+describe('a lab', () => {
+  let lab: Lab;
+
+  beforeAll(async () => {
+    if (!unavailable) lab = await Lab.up({ servers: 2, clients: 2 });
+  });
+  afterAll(() => lab?.down());
+
+  test('has servers that answer on the vip when clients are pointed at them', async () => {
+    for (const server of lab.servers) {
+      await lab.directTo(server);
+      await ask(lab, lab.vip, `set who 0 0 2\r\n${server.name}\r\nquit\r\n`);
+    }
+    for (const server of lab.servers) {
+      const text = await ask(lab, server.address, 'get who\r\nquit\r\n');
+      expect(text).toBe(`VALUE who 0 2\r\n${server.name}\r\nEND\r\n`);
+    }
+  });
+
+  test('points clients at the load balancer, and lets no server answer ARP for the vip', async () => {
+    await lab.throughLoadBalancer();
+    const neighbours = await lab.exec(lab.clients[0]!, ['ip', 'neigh', 'show', lab.vip]);
+    expect(neighbours).toContain(`lladdr ${lab.lb.mac} PERMANENT`);
+    const argv = ['ping', '-c', '1', '-W', '1', lab.vip];
+    await expect(lab.exec(lab.lb, argv)).rejects.toMatchObject({ code: 'ENVIRONMENT' });
+    expect(await lab.exec(lab.lb, ['ip', 'neigh', 'show', lab.vip])).not.toContain('lladdr');
+  });
+
+  test('lets the load balancer resolve servers to the MAC address behind the delay line', async () => {
+    const server = lab.servers[1]!;
+    await lab.exec(lab.lb, ['ping', '-c', '1', '-W', '2', server.address]);
+    expect(await lab.exec(lab.lb, ['ip', 'neigh', 'show', server.address])).toContain(`lladdr ${server.mac}`);
+  });
+
+  test('says the truth about interfaces', async () => {
+    for (const host of [lab.lb, ...lab.clients, ...lab.servers]) {
+      const [link] = JSON.parse(await lab.exec(host, ['ip', '-j', 'link', 'show', host.interface]));
+      expect(link).toMatchObject({ ifindex: host.ifindex, address: host.mac });
+      const [port] = JSON.parse(await lab.exec(lab.plan.switch, ['ip', '-j', 'link', 'show', host.port]));
+      expect(port.ifindex).toBe(host.portIfindex);
+    }
+    const offload = await lab.exec(lab.plan.switch, ['ethtool', '-k', lab.lb.port]);
+    expect(offload).toContain('tx-checksumming: off');
+  });
+
+  test.each([0, 250, 1000])('delays the path to a server by %d us, and only that server', async (delayUs) => {
+    const [slow, fast] = lab.servers as [Lab['lb'], Lab['lb']];
+    lab.setDelay(slow, delayUs);
+    const median = async (server: Lab['lb']) => {
+      const options = { address: server.address, connections: 1, durationMs: 400 };
+      return (await startLoad(lab, lab.clients[0]!, options).done).p50Us!;
+    };
+    const [slowUs, fastUs] = [await median(slow), await median(fast)];
+    lab.setDelay(slow, 0);
+    expect(slowUs).toBeGreaterThanOrEqual(delayUs);
+    expect(slowUs).toBeLessThan(delayUs + 300);
+    expect(fastUs).toBeLessThan(300);
+  });
+
+  test('changes a delay while frames wait in the delay line', async () => {
+    const server = lab.servers[0]!;
+    lab.setDelay(server, 1_000_000);
+    const start = performance.now();
+    const reply = ask(lab, server.address, 'version\r\nquit\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    lab.setDelay(server, 0);
+    await expect(reply).resolves.toContain('VERSION');
+    // The three frames of the conversation would have taken a second each.
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+
+  test('loses no frame under load', async () => {
+    const server = lab.servers[0]!;
+    lab.setDelay(server, 1000);
+    const options = { address: server.address, connections: 32, depth: 8, durationMs: 500 };
+    const summary = await startLoad(lab, lab.clients[0]!, options).done;
+    lab.setDelay(server, 0);
+    expect(summary.errors).toBe(0);
+    expect(lab.delayLine(server)).toMatchObject({ dropped: 0, delayUs: 0 });
+    expect(lab.delayLine(server)!.forwarded).toBeGreaterThan(0);
+  });
+
+  test('agrees with the servers on how many requests were sent', async () => {
+    const server = lab.servers[0]!;
+    await lab.directTo(server);
+    const counts = async () => {
+      const text = await ask(lab, server.address, 'stats\r\nquit\r\n');
+      return ['cmd_get', 'cmd_set'].map((name) => Number(new RegExp(`STAT ${name} (\\d+)`).exec(text)![1]));
+    };
+    const before = await counts();
+    const intervals: number[] = [];
+    const options = { requestsPerConnection: 20, durationMs: 300, intervalMs: 50 };
+    const summary = await startLoad(lab, lab.clients[1]!, options, ({ requests }) => intervals.push(requests))
+      .done;
+    const after = await counts();
+    await lab.throughLoadBalancer();
+    expect(summary.errors).toBe(0);
+    expect(after.map((count, index) => count - before[index]!)).toEqual([
+      summary.get.requests,
+      summary.set.requests,
+    ]);
+    expect(intervals.reduce((a, b) => a + b, 0)).toBe(summary.requests);
+  });
+
+  test('plugs cables out and in again', async () => {
+    const server = lab.servers[1]!;
+    const ping = ['ping', '-c', '1', '-W', '1', server.address];
+    await lab.setLink(server, 'down');
+    await expect(lab.exec(lab.clients[0]!, ping)).rejects.toMatchObject({ code: 'ENVIRONMENT' });
+    await lab.setLink(server, 'up');
+    await expect(lab.exec(lab.clients[0]!, ping)).resolves.toContain('1 received');
+  });
+
+  test('refuses delays that it cannot set', () => {
+    expect(() => lab.setDelay(lab.servers[0]!, 1_000_001)).toThrow(
+      expect.objectContaining({ code: 'USAGE' }),
+    );
+    expect(() => lab.setDelay(lab.servers[0]!, -1)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    expect(() => lab.setDelay(lab.lb, 1)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    expect(() => lab.host('s3')).toThrow(expect.objectContaining({ hint: 'it has lb, c1, c2, s1, s2' }));
+  });
+
+  test('says what went wrong when a command fails', async () => {
+    await expect(lab.exec(lab.lb, ['ip', 'link', 'show', 'eth9'])).rejects.toMatchObject({
+      code: 'ENVIRONMENT',
+      message: expect.stringContaining('eth9'),
+    });
+  });
+});
+
+describe('labs', () => {
+  test('are apart from each other and leave nothing behind', async () => {
+    const labs = await Promise.all([Lab.up({ servers: 1 }), Lab.up({ servers: 3, delayLines: false })]);
+    const [first, second] = labs as [Lab, Lab];
+    const sleeper = second.spawn(second.servers[2]!, ['sleep', '600'], { stdio: 'ignore' });
+    const end = once(sleeper, 'close');
+    await first.down();
+    expect(remainsOf(first.id)).toEqual([]);
+    await expect(ask(second, second.servers[2]!.address, 'version\r\nquit\r\n')).resolves.toContain(
+      'VERSION',
+    );
+    await second.down();
+    await end;
+    expect(remainsOf(second.id)).toEqual([]);
+    await second.down();
+  });
+
+  test('have slow servers when they are told so', async () => {
+    const lab = await Lab.up({ servers: 1, processingDelayUs: 2000 });
+    try {
+      expect(lab.application).toBe('kv');
+      const server = lab.servers[0]!;
+      const p50Us = async () => {
+        const options = { address: server.address, connections: 1, durationMs: 200 };
+        return (await startLoad(lab, lab.clients[0]!, options).done).p50Us;
+      };
+      expect(await p50Us()).toBeGreaterThanOrEqual(2000);
+      lab.setProcessingDelay(server, 0);
+      expect(await p50Us()).toBeLessThan(2000);
+    } finally {
+      await lab.down();
+    }
+  });
+
+  test('let the kernel of the load balancer answer ARP for the vip when they are told so', async () => {
+    const lab = await Lab.up({ servers: 1, vipArp: 'lb', application: 'none' });
+    try {
+      await lab.exec(lab.clients[0]!, ['ping', '-c', '1', '-W', '2', lab.vip]);
+      const show = ['ip', 'neigh', 'show', lab.vip];
+      expect(await lab.exec(lab.clients[0]!, show)).toContain(`lladdr ${lab.lb.mac}`);
+      await lab.directTo(lab.servers[0]!);
+      expect(await lab.exec(lab.clients[0]!, show)).toContain(`lladdr ${lab.servers[0]!.mac} PERMANENT`);
+      await lab.throughLoadBalancer();
+      await lab.exec(lab.clients[0]!, ['ping', '-c', '1', '-W', '2', lab.vip]);
+      expect(await lab.exec(lab.clients[0]!, show)).toMatch(`lladdr ${lab.lb.mac} `);
+    } finally {
+      await lab.down();
+    }
+  });
+
+  test('leave nothing behind when they cannot be set up', async () => {
+    const failing = Lab.up({ servers: 1, prefix: 'inb-bad-' }).catch((error) => error);
+    const name = await vi.waitFor(
+      () => {
+        const found = readdirSync('/run/netns').find((name) => /^inb-bad-.*-s1$/.test(name));
+        expect(found).toBeDefined();
+        return found!;
+      },
+      { interval: 1 },
+    );
+    execFileSync('ip', ['netns', 'delete', name]);
+    expect(await failing).toMatchObject({ code: 'ENVIRONMENT' });
+    expect(remainsOf(name.replace('-s1', ''))).toEqual([]);
+  });
+
+  test('stay when they are told so, and can be opened by another process', async () => {
+    const lab = await Lab.up({ servers: 1, detached: true });
+    const opened = Lab.open(lab.id);
+    expect(await Lab.sweep()).not.toContain(lab.id);
+    opened.setDelay(opened.servers[0]!, 70);
+    expect(lab.delayLine(lab.servers[0]!)).toMatchObject({ delayUs: 70, ready: true });
+    await opened.down();
+    expect(remainsOf(lab.id)).toEqual([]);
+    expect(() => Lab.open(lab.id)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+  });
+});
+
+describe('a lab whose process is killed', () => {
+  beforeAll(() => {
+    if (!unavailable) compileOwner();
+  });
+  afterAll(removeOwner);
+
+  test('is gone within two seconds', async () => {
+    const owner = await startOwner();
+    expect(remainsOf(owner.id).length).toBeGreaterThan(5);
+    process.kill(owner.pid, 'SIGKILL');
+    await vi.waitFor(() => expect(remainsOf(owner.id)).toEqual([]), { timeout: 2000, interval: 50 });
+  });
+
+  test('is swept when what should have removed it was killed, too', async () => {
+    const owner = await startOwner();
+    const children = readFileSync(`/proc/${owner.pid}/task/${owner.pid}/children`, 'utf8').trim().split(' ');
+    const reaper = children
+      .map(Number)
+      .find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('reap'));
+    process.kill(reaper!, 'SIGKILL');
+    process.kill(owner.pid, 'SIGKILL');
+    await vi.waitFor(() => expect(() => readFileSync(`/proc/${owner.pid}/cmdline`)).toThrow());
+    expect(remainsOf(owner.id).length).toBeGreaterThan(5);
+    expect(await Lab.sweep()).toContain(owner.id);
+    expect(remainsOf(owner.id)).toEqual([]);
+  });
+});
