@@ -19,6 +19,8 @@ const errorCodes = {
   CAPTURE_UNSUPPORTED: exitCode.failure,
   TRUTH_INVALID: exitCode.failure,
   LIMIT: exitCode.failure,
+  DAEMON_UNREACHABLE: exitCode.failure,
+  ALREADY_RUNNING: exitCode.alreadyRunning,
   ENVIRONMENT: exitCode.environment,
   PERMISSION: exitCode.permission,
   NATIVE_MISSING: exitCode.environment,

@@ -1,0 +1,63 @@
+import type { LatencyWindow } from '../latency/window.ts';
+import type { SlotTable } from '../maglev/shares.ts';
+import type { Ns } from '../units.ts';
+
+/** A window over samples that the datapath keeps adding to. */
+export interface LiveWindow extends LatencyWindow {
+  /** Takes in what was sampled since the last call; true if there was anything. */
+  update(): boolean;
+  /** Starts the next window: samples before now no longer count. */
+  reset(): void;
+}
+
+/** Packets and bytes that went to a backend, and flows that began there. */
+export interface BackendTraffic {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly flows: number;
+}
+
+/** One latency sample as it is streamed to who asks for it. */
+export interface SampleRecord {
+  /** Time of the packet that completed it, in ns on the monotonic clock. */
+  readonly timeNs: Ns;
+  readonly latencyNs: number;
+  readonly kind: string;
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  readonly vip: number;
+  readonly backend: number;
+}
+
+/**
+ * What forwards packets and measures while the load balancer runs; the only thing that differs between its datapaths.
+ * Backends are numbered over all vips. Nothing here makes a system call per packet, and `slots`, `window` and the
+ * counters make none at all.
+ */
+export interface Datapath {
+  /** `xdp`, `capture`. */
+  readonly name: string;
+  /** How it runs: `native`, `generic`. */
+  readonly mode: string;
+  /** Why not a better way; empty when there is none. */
+  readonly reason: string;
+  /** Kinds of samples that it takes, by number. */
+  readonly kinds: readonly string[];
+  /** Table of a vip: writing a slot moves its new flows with the next packet. Holds indices into the vip's pool. */
+  slots(vip: number): SlotTable;
+  /** A new window over the samples of a backend and kind, empty at first. */
+  window(backend: number, kind: number): LiveWindow;
+  /** Packets by named reason of how they left; they add up to all packets seen. */
+  packets(): Record<string, number>;
+  /** What the flow table counts, by name, and the lines it holds. */
+  flows(): Record<string, number>;
+  traffic(backend: number): BackendTraffic;
+  /** Looks whether anything changed around it: interfaces, neighbours. Called about ten times a second. */
+  poll(): void;
+  /** Why a backend cannot be sent packets now; undefined if it can. */
+  obstacle(backend: number): string | undefined;
+  /** Streams samples to the listener until the returned function is called. */
+  listen(listener: (samples: readonly SampleRecord[]) => void): () => void;
+  /** Stops forwarding and leaves nothing behind. */
+  close(): void;
+}
