@@ -44,7 +44,7 @@ export class Comparison {
 
   /** A client packet was forwarded, as part of this flow. */
   client(packet: Packet, flow: number, backend: number, isFirst: boolean, now: Ns): void {
-    if (flow >= 0) this.#server?.client(packet, flow, now);
+    if (flow >= 0) this.#server?.client(packet, flow, isFirst, now);
     if (!this.#file || !isFirst) return;
     let starts = this.#starts.get(packet.srcPort);
     if (!starts) {
@@ -90,8 +90,8 @@ export class Comparison {
     return this.#accuracy.summary(backends, kind);
   }
 
-  series(names: readonly string[]): LatencySeries[] {
-    return this.#timeline?.series(names) ?? [];
+  series(names: readonly string[], originNs: number): LatencySeries[] {
+    return this.#timeline?.series(names, originNs) ?? [];
   }
 
   #truth(kind: TruthKind, backend: number, sentNs: number, latencyNs: number): void {

@@ -15,14 +15,14 @@ class Points {
     if (at >= 0) this.#latencies[at] = latencyNs;
   }
 
-  series(estimator: string, backend: string): LatencySeries {
+  series(estimator: string, backend: string, originNs: number): LatencySeries {
     const order = this.#times.values
       .map((_, i) => i)
       .sort((a, b) => this.#times.values[a]! - this.#times.values[b]!);
     return {
       estimator,
       backend,
-      timeS: order.map((i) => this.#times.values[i]! / 1e9),
+      timeS: order.map((i) => (this.#times.values[i]! - originNs) / 1e9),
       latencyNs: order.map((i) => this.#latencies[i]!),
       total: this.#times.total,
     };
@@ -43,10 +43,13 @@ export class Timeline {
     series.points.add(timeNs, latencyNs);
   }
 
-  /** @param names of the backends by number */
-  series(names: readonly string[]): LatencySeries[] {
+  /**
+   * @param names of the backends by number
+   * @param originNs the time that the series count from
+   */
+  series(names: readonly string[], originNs: number): LatencySeries[] {
     return [...this.#series.values()].map(({ estimator, backend, points }) =>
-      points.series(estimator, names[backend]!),
+      points.series(estimator, names[backend]!, originNs),
     );
   }
 }

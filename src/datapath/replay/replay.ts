@@ -60,7 +60,8 @@ export class Replay {
   #assign: FrameAssign;
   #csv: SamplesCsv | undefined;
   #frame: Uint8Array = new Uint8Array(0);
-  #baseS = 0;
+  /** Whole seconds since the Unix epoch that times count from; undefined before the first packet with a time. */
+  #baseS: number | undefined;
 
   constructor(options: ReplayOptions) {
     this.options = options;
@@ -82,9 +83,9 @@ export class Replay {
       (kind, latencyNs, packet, vip, backend, now) => {
         this.recorder.window(backend, kind).record(latencyNs);
         this.#latencies?.add(this.engine.kinds[kind]!, backend, now, latencyNs);
-        this.comparison?.sample(kind, latencyNs, packet.srcPort, this.engine.flow, backend, now, this.#baseS);
-        if (kind === this.policyKind) this.pool.sampled(backend, now);
-        this.#csv?.add(kind, latencyNs, packet, vip, this.backends.names[backend]!, now, this.#baseS);
+        this.comparison?.sample(kind, latencyNs, packet.srcPort, this.engine.flow, backend, now, this.#baseS ?? 0);
+        if (kind === this.policyKind) this.pool.sampled(backend, ns(now - this.tally.firstNs));
+        this.#csv?.add(kind, latencyNs, packet, vip, this.backends.names[backend]!, now, this.#baseS ?? 0);
       },
     );
     const { kinds } = this.engine;
@@ -112,11 +113,11 @@ export class Replay {
   }
 
   async file(path: string): Promise<void> {
-    const base = this.files.length > 0 ? { timeBaseS: this.#baseS } : {};
-    const reader = await CaptureReader.open(path, base);
+    const base = this.#baseS;
+    const reader = await CaptureReader.open(path, base === undefined ? {} : { timeBaseS: base });
     const { onProgress } = this.options;
     for await (const batch of reader.batches()) {
-      this.#baseS = reader.timeBaseS ?? this.#baseS;
+      this.#baseS ??= reader.timeBaseS;
       this.#batch(batch);
       onProgress?.(reader.name, reader.bytesRead, reader.sizeBytes, reader.packets);
       await this.#csv?.flush();
@@ -132,14 +133,15 @@ export class Replay {
   }
 
   finish(): { result: ReplayResult; timeline: ReplayTimeline } {
-    this.comparison?.finish(this.#baseS);
-    this.pool.finish(ns(this.tally.lastNs || 0));
+    this.comparison?.finish(this.#baseS ?? 0);
+    const { firstNs, lastNs } = this.tally;
+    this.pool.finish(ns(lastNs - firstNs || 0));
     const { names } = this.backends;
     return {
       result: summarise(this),
       timeline: {
-        latency: this.#latencies?.series(names) ?? [],
-        truth: this.comparison?.series(names) ?? [],
+        latency: this.#latencies?.series(names, firstNs) ?? [],
+        truth: this.comparison?.series(names, firstNs) ?? [],
       },
     };
   }

@@ -42,8 +42,8 @@ export function summarise(run: Replay): ReplayResult {
       packets: tally.vipPackets[i] ?? 0,
     })),
     assign: typeof options.assign === 'string' ? options.assign : 'flows.csv',
-    backends: backends.names.map((backend, i) => ({
-      backend,
+    backends: inOrder(backends.names).map((i) => ({
+      backend: backends.names[i]!,
       flows: tally.backendFlows[i] ?? 0,
       packets: tally.backendPackets[i] ?? 0,
       estimators: estimators(run, [i]),
@@ -66,15 +66,22 @@ function estimators(run: Replay, backends: number[]): EstimatorSummary[] {
 /** With fewer than two backends there is nothing to shift, hence no policy. */
 function policySummary({ pool, options, engine, policyKind }: Replay): PolicySummary | undefined {
   if (pool.names.length < 2) return undefined;
+  const order = inOrder(pool.names);
   return {
     name: pool.policyName,
     alpha: options.alpha,
     estimator: engine.kinds[policyKind]!,
     changes: pool.changes,
-    backends: pool.names,
+    backends: order.map((i) => pool.names[i]!),
     time_s: pool.history.timeS,
-    share: pool.history.share.map((shares) => pool.names.map((_, i) => shares[i] ?? 0)),
+    share: pool.history.share.map((shares) => order.map((i) => shares[i] ?? 0)),
   };
+}
+
+/** Indices of names in the order that people look for them: s2 before s10. */
+function inOrder(names: readonly string[]): number[] {
+  const { compare } = new Intl.Collator('en', { numeric: true });
+  return names.map((_, i) => i).sort((a, b) => compare(names[a]!, names[b]!));
 }
 
 function warnings(run: Replay): string[] {
