@@ -69,7 +69,10 @@ export interface FlowCounters {
  * idle for `evictableNs`; the one idle longest first. An established flow in use is never evicted.
  */
 export class FlowTable {
-  /** Flows that fit: the number asked for, rounded up to a power of two. Sets begin to fill up at about 90 % of it. */
+  /**
+   * Flows that fit: the number asked for, rounded up to a power of two. Sets do not fill evenly: when all flows are
+   * established and in use, the first is refused at about 70 % of it, 0.02 % are at 80 % and 0.7 % at 90 %.
+   */
   readonly capacity: number;
   /** Time of each flow's latest packet. */
   readonly lastNs: Float64Array;
@@ -233,9 +236,9 @@ export class FlowTable {
     return -1;
   }
 
-  /** The key's second set: the first one displaced by bits of the hash that did not choose it. */
+  /** The key's second set: the first one displaced by bits of the hash that did not choose it; odd, hence another. */
   #other(set: number, h: number): number {
-    return (set ^ (Math.imul(h, 0x9e3779b1) >>> 8) ^ 1) & this.#setMask;
+    return (set ^ ((Math.imul(h, 0x9e3779b1) >>> 8) | 1)) & this.#setMask;
   }
 
   /** Where a new flow of this hash may go: the emptier of its two sets, else the place of an evicted flow; -1 if none. */
@@ -300,7 +303,10 @@ export class FlowTable {
     const second = this.#other(first, h);
     for (let way = 0; way < 2 * ways; way++) {
       const at = (way < ways ? first : second) * setWords + (way % ways);
-      if (this.#sets[at + ways] === flow + 1) return this.#clear(at);
+      if (this.#sets[at + ways] === flow + 1) {
+        this.#clear(at);
+        return;
+      }
     }
     throw new Error(`flow ${flow} is in neither of its sets`);
   }
