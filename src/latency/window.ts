@@ -1,5 +1,5 @@
-import { build, type Histogram } from 'hdr-histogram-js';
 import { latencyNsMax } from './estimator.ts';
+import { LatencyHistogram } from './histogram.ts';
 
 /** What a policy reads of the samples of one backend and one kind over some time. */
 export interface LatencyWindow {
@@ -22,12 +22,7 @@ export class Window implements LatencyWindow {
   lastNs = Number.NaN;
   /** Largest sample in ns, 0 without one. Kept here, since adding histograms rounds theirs down. */
   maxNs = 0;
-  readonly #histogram: Histogram = build({
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: 2,
-    numberOfSignificantValueDigits: 3,
-    autoResize: true,
-  });
+  readonly #histogram = new LatencyHistogram();
 
   /**
    * Adds a sample. The histogram itself would count NaN silently, hence the check.
