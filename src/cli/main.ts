@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { exitCode, InbandError } from '../errors.ts';
+import { printable } from '../report/format.ts';
 import { replayCommand } from './replay.ts';
 
 /** Version in package.json, the only place that has it. */
@@ -14,21 +15,32 @@ function program(): Command {
   const inband = new Command('inband')
     .description('Latency-aware layer-4 load balancer: direct server return, Maglev, in-band feedback')
     .version(version())
-    .showHelpAfterError('(--help shows what is allowed)')
     .configureHelp({ showGlobalOptions: true });
   for (const command of [replayCommand()]) inband.addCommand(command);
-  for (const command of [inband, ...inband.commands]) command.exitOverride();
+  throwUsage(inband, 'inband');
   return inband;
+}
+
+/** Makes a command line that cannot be understood an error like any other, for a command and all below it. */
+function throwUsage(command: Command, path: string): void {
+  command.configureOutput({ outputError: () => {} });
+  command.exitOverride((error) => {
+    if (error.code.startsWith('commander.help') || error.exitCode === 0) throw error;
+    const [message, suggestion] = error.message.replace(/^error: /, '').split('\n');
+    const hint = suggestion ? suggestion.replace(/^\((.*)\)$/, '$1') : `${path} --help shows what is allowed`;
+    throw new InbandError('USAGE', message!, { hint });
+  });
+  for (const below of command.commands) throwUsage(below, `${path} ${below.name()}`);
 }
 
 /** One line for what happened and one for what to do, as exit code what kind of failure it was. */
 function report(error: unknown): number {
   if (error instanceof InbandError) {
-    process.stderr.write(`inband: ${error.message} [${error.code}]\n`);
-    if (error.hint !== undefined) process.stderr.write(`hint: ${error.hint}\n`);
+    process.stderr.write(`inband: ${printable(error.message)} [${error.code}]\n`);
+    if (error.hint !== undefined) process.stderr.write(`hint: ${printable(error.hint)}\n`);
     return error.exitCode;
   }
-  // Commander has already written what was wrong, or the help that was asked for.
+  // Commander has already written the help: asked for, or in place of a command that is missing.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
   process.stderr.write(`inband: internal error: ${error instanceof Error ? error.stack : error}\n`);
   return exitCode.failure;
@@ -36,7 +48,10 @@ function report(error: unknown): number {
 
 // A reader that went away (`inband ... | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? exitCode.ok : exitCode.failure);
+  if (error.code === 'EPIPE') process.exit(exitCode.ok);
+  process.exit(
+    report(new InbandError('FILE_UNWRITABLE', `standard output: cannot be written (${error.code})`)),
+  );
 });
 
 try {

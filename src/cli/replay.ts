@@ -1,6 +1,9 @@
 import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { alphaDefault, Shift } from '../control/shift.ts';
+import { backendsMax } from '../datapath/replay/backends.ts';
+import { unwritable } from '../datapath/replay/file-errors.ts';
 import type { ReplayOptions } from '../datapath/replay/options.ts';
 import type { PoolBackend } from '../datapath/replay/pool.ts';
 import { replay } from '../datapath/replay/replay.ts';
@@ -8,14 +11,17 @@ import { exitCode, InbandError } from '../errors.ts';
 import { flowsMax, flowsMin, flowTimeoutsDefault } from '../flow/table.ts';
 import { epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
 import { estimatorUsage } from '../latency/registry.ts';
-import { type Endpoint, parseAddress, parseEndpoint } from '../net/address.ts';
+import { type Endpoint, formatAddress, parseAddress, parseEndpoint } from '../net/address.ts';
 import { replayHtml } from '../report/html.ts';
 import { type Progress, startProgress } from '../report/progress.ts';
 import { replayText } from '../report/text.ts';
 import { formatDuration, type Ns, parseDuration } from '../units.ts';
+import { collect, list, parseBackend, parseNumber, usage } from './flags.ts';
 
 /** Flows held by default: twice what a busy capture of a minute has, 35 MB with one estimator when all are used. */
 const flowsDefault = 262_144;
+/** Largest weight: far beyond any sensible ratio, and sums of weights stay exact. */
+const weightMax = 1e6;
 
 interface Flags {
   vip: Endpoint[];
@@ -42,11 +48,10 @@ export function replayCommand(): Command {
       'Estimate response latencies from a capture of client->server packets, and what the policy would do',
     )
     .argument('<file...>', 'pcap or pcapng captures in order of time, gzipped or not; - is standard input')
-    .option(
-      '--vip <ADDR:PORT/PROTO>',
-      'what clients connect to; repeatable (default: every endpoint that looks like a server)',
-      collect((text) => parseEndpoint(text, '--vip')),
-      [],
+    .addOption(
+      new Option('--vip <ADDR:PORT/PROTO>', 'what clients connect to; repeatable')
+        .argParser(collect((text) => parseEndpoint(text, '--vip')))
+        .default([], 'every endpoint that looks like a server'),
     )
     .addOption(
       new Option('--hide-server', 'ignore server->client packets, as DSR would (the default)').conflicts(
@@ -54,29 +59,30 @@ export function replayCommand(): Command {
       ),
     )
     .option('--use-server', 'compare with the truth that server->client packets give')
-    .option(
-      '--estimator <NAME,...>',
-      estimatorUsage,
-      list((text) => text),
-      ['ensemble', 'handshake'],
+    .addOption(
+      new Option('--estimator <NAME,...>', estimatorUsage)
+        .argParser(list((text) => text))
+        .default(['ensemble', 'handshake'], 'ensemble,handshake'),
     )
-    .option(
-      '--timeouts <DURATION,...>',
-      `timeouts of fixed and ensemble (default: ${timeoutsDefault.map(formatDuration)})`,
-      list((text) => parseDuration(text, '--timeouts')),
-      timeoutsDefault as Ns[],
+    .addOption(
+      new Option('--timeouts <DURATION,...>', 'timeouts of fixed and ensemble')
+        .argParser(list((text) => parseDuration(text, '--timeouts')))
+        .default(timeoutsDefault, '64us doubling to 4.096ms'),
     )
-    .option(
-      '--epoch <DURATION>',
-      'epoch of ensemble (default: 64ms)',
-      (text) => parseDuration(text, '--epoch'),
-      epochDefault,
+    .addOption(
+      new Option('--epoch <DURATION>', 'epoch of ensemble')
+        .argParser((text) => parseDuration(text, '--epoch'))
+        .default(epochDefault, formatDuration(epochDefault)),
     )
     .option(
       '--assign <HOW>',
       'backend of each flow: table, dst-mac, or a CSV file with client_port,server (default: table with --backend, else each vip is its own backend)',
     )
-    .option('--backend <ADDR[,WEIGHT]>', 'backend of the table; repeatable', collect(parseBackend), [])
+    .addOption(
+      new Option('--backend <ADDR[,WEIGHT]>', 'backend of the table; repeatable')
+        .argParser(collect(parseBackend))
+        .default([], 'none'),
+    )
     .option(
       '--alpha <FRACTION>',
       'share of traffic that the policy shifts per sample',
@@ -92,11 +98,10 @@ export function replayCommand(): Command {
       (text) => parseNumber(text, '--flows'),
       flowsDefault,
     )
-    .option(
-      '--flow-idle <DURATION>',
-      'idle time after which an established flow is forgotten (default: 900s)',
-      (text) => parseDuration(text, '--flow-idle'),
-      flowTimeoutsDefault.establishedNs,
+    .addOption(
+      new Option('--flow-idle <DURATION>', 'idle time after which an established flow is forgotten')
+        .argParser((text) => parseDuration(text, '--flow-idle'))
+        .default(flowTimeoutsDefault.establishedNs, formatDuration(flowTimeoutsDefault.establishedNs)),
     )
     .option('--json', 'print the result as one JSON object')
     .option('--strict', `exit with ${exitCode.warnings} if there was any warning`)
@@ -104,9 +109,7 @@ export function replayCommand(): Command {
 }
 
 async function run(files: string[], flags: Flags): Promise<void> {
-  const options = toOptions(files, flags);
-  const bars = new ProgressBars();
-  const { result, timeline } = await replay({ ...options, onProgress: bars.update }).finally(bars.stop);
+  const { result, timeline } = await measure(files, flags).catch(nameFlag);
   if (flags.report !== undefined) await writeReport(flags.report, replayHtml(result, timeline));
   const { stdout } = process;
   stdout.write(
@@ -116,6 +119,12 @@ async function run(files: string[], flags: Flags): Promise<void> {
   );
   if (!flags.json && flags.report !== undefined) stdout.write(`report: ${flags.report}\n`);
   if (flags.strict && result.warnings.length > 0) process.exitCode = exitCode.warnings;
+}
+
+async function measure(files: string[], flags: Flags): ReturnType<typeof replay> {
+  const options = toOptions(files, flags);
+  const bars = new ProgressBars();
+  return replay({ ...options, onProgress: bars.update }).finally(bars.stop);
 }
 
 /** A progress bar for the file being read, one after the other. */
@@ -140,12 +149,8 @@ class ProgressBars {
 
 function toOptions(files: string[], flags: Flags): ReplayOptions {
   const { backend, assign } = flags;
-  if (backend.length > 0 && assign !== undefined && assign !== 'table') {
-    throw usage(`--backend goes with --assign table, not with --assign ${assign}`, 'leave one of them out');
-  }
-  if (assign === 'table' && backend.length === 0) {
-    throw usage('--assign table needs backends', 'name them with --backend ADDR[,WEIGHT]');
-  }
+  checkBackends(backend, assign);
+  checkOutputs(files, flags);
   if (flags.truth !== undefined && flags.useServer) {
     throw usage('--truth and --use-server are two truths', 'give one of them');
   }
@@ -177,50 +182,44 @@ function toOptions(files: string[], flags: Flags): ReplayOptions {
   };
 }
 
+function checkBackends(backend: PoolBackend[], assign: string | undefined): void {
+  if (backend.length > 0 && assign !== undefined && assign !== 'table') {
+    throw usage(`--backend goes with --assign table, not with --assign ${assign}`, 'leave one of them out');
+  }
+  if (assign === 'table' && backend.length === 0) {
+    throw usage('--assign table needs backends', 'name them with --backend ADDR[,WEIGHT]');
+  }
+  const names = backend.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw usage(`--backend: '${twice}' was given twice`, 'name each backend once');
+  if (backend.length >= backendsMax) {
+    throw usage(`--backend: ${backend.length} are too many`, `give at most ${backendsMax - 1}`);
+  }
+}
+
+/** A file that is written must not be one that is read, which would be gone, nor be written twice. */
+function checkOutputs(files: string[], { truth, assign, samples, report }: Flags): void {
+  const taken = new Set(
+    [...files, truth, assign].flatMap((path) => (path === undefined ? [] : resolve(path))),
+  );
+  for (const [flag, path] of [
+    ['--samples', samples],
+    ['--report', report],
+  ] as const) {
+    if (path === undefined) continue;
+    if (taken.has(resolve(path)))
+      throw usage(`${flag}: ${path} has another use in this command`, 'name another file');
+    taken.add(resolve(path));
+  }
+}
+
 function assignment(assign: string | undefined, backends: PoolBackend[]): ReplayOptions['assign'] {
   if (assign === undefined) return backends.length > 0 ? 'table' : 'vip';
   return assign === 'table' || assign === 'dst-mac' ? assign : { file: assign };
 }
 
-/** `ADDR`, `ADDR,3` or `ADDR,weight=3`. */
-function parseBackend(text: string): PoolBackend {
-  const match = /^([^,]+?)(?:,(?:weight=)?(\d+(?:\.\d+)?))?$/.exec(text.trim());
-  const weight = Number(match?.[2] ?? 1);
-  if (!match || !parseAddress(match[1]!) || !(weight > 0)) {
-    throw usage(
-      `--backend: '${text}' is not ADDR[,WEIGHT]`,
-      'for example 10.0.0.11 or 10.0.0.11,2 with a weight above 0',
-    );
-  }
-  return { name: match[1]!, weight };
-}
-
-function parseNumber(text: string, flag: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value))
-    throw usage(`${flag}: '${text}' is not a number`, 'give a decimal number');
-  return value;
-}
-
-/** Parses a repeatable flag. */
-function collect<T>(parse: (text: string) => T): (text: string, before: T[]) => T[] {
-  return (text, before) => [...before, parse(text)];
-}
-
-/** Parses a comma-separated flag. */
-function list<T>(parse: (text: string) => T): (text: string) => T[] {
-  return (text) => text.split(',').map((part) => parse(part.trim()));
-}
-
-function usage(message: string, hint: string): InbandError {
-  return new InbandError('USAGE', message, { hint });
-}
-
 async function writeReport(path: string, html: string): Promise<void> {
-  await writeFile(path, html).catch((cause: Error) => {
-    throw new InbandError('FILE_UNWRITABLE', `${path}: ${cause.message}`, {
-      hint: 'check the directory and its permissions',
-      cause,
-    });
+  await writeFile(path, html).catch((cause) => {
+    throw unwritable(path, cause);
   });
 }

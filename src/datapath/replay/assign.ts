@@ -53,7 +53,7 @@ export function assignByMac(backends: BackendNames, pool: Pool): FrameAssign {
       .replace(/..(?!$)/g, '$&:');
     const number = backends.number(name);
     numbers.set(mac, number);
-    if (!pool.has(number)) pool.add(number, { name, weight: 1 });
+    if (!pool.has(number)) pool.add(number, { name: backends.names[number]!, weight: 1 });
     return number;
   };
 }
@@ -66,23 +66,20 @@ export function assignByMac(backends: BackendNames, pool: Pool): FrameAssign {
 export async function assignByFile(path: string, backends: BackendNames, pool: Pool): Promise<FrameAssign> {
   const numbers = new Map<number, number>();
   let line = 0;
-  for await (const text of await openLines(path)) {
+  const hint = '--assign takes table, dst-mac, or a CSV file that begins with the line client_port,server';
+  for await (const text of await openLines(path, hint)) {
     line++;
     if (text.trim() === '') continue;
     if (line === 1 && text.trim() === 'client_port,server') continue;
     const match = /^(\d{1,5}),([^,]+)$/.exec(text.trim());
     if (!match || line === 1 || Number(match[1]) > 65_535) {
-      throw new InbandError(
-        'CONFIG_INVALID',
-        `${path}:${line}: not a row of client_port,server: ${text.slice(0, 80)}`,
-        {
-          hint: 'the first line must be: client_port,server',
-        },
-      );
+      const row = `not a row of client_port,server: '${text.slice(0, 80)}'`;
+      throw new InbandError('CONFIG_INVALID', `${path}:${line}: ${row}`, { hint });
     }
     const number = backends.number(match[2]!);
     numbers.set(Number(match[1]), number);
-    if (!pool.has(number)) pool.add(number, { name: match[2]!, weight: 1 });
+    if (!pool.has(number)) pool.add(number, { name: backends.names[number]!, weight: 1 });
   }
+  if (line === 0) throw new InbandError('CONFIG_INVALID', `${path}:1: empty`, { hint });
   return (packet) => numbers.get(packet.srcPort) ?? backends.number('unassigned');
 }

@@ -11,7 +11,7 @@ export const direction = { client: 0, server: 1, notVip: 2, vipLimit: 3 } as con
 /**
  * Tells client->server packets of the vips from server->client ones. Without configured vips it takes every endpoint
  * that looks like a server: the target of a SYN, the source of a SYN-ACK, and where the start of a conversation was not
- * captured, the side with the lower port (the target, if they are equal).
+ * captured, the side with the lower port (the target, if they are equal), which is a guess.
  */
 export class Directions {
   /** Number of the vip of the packet last classified as client or server. */
@@ -56,8 +56,8 @@ export class Directions {
   }
 
   #discovered(packet: Packet, syn: number): number {
-    const toServer = syn === tcpSyn || (syn === 0 && packet.dstPort <= packet.srcPort);
-    if (isMulticast(packet)) return direction.notVip;
+    const toServer = (syn & tcpSyn) !== 0 ? syn === tcpSyn : packet.dstPort <= packet.srcPort;
+    if (isForMany(packet)) return direction.notVip;
     if (this.#vips.size >= discoveredVipsMax) return direction.vipLimit;
     const family = packet.family === 4 ? 4 : 6;
     const port = toServer ? packet.dstPort : packet.srcPort;
@@ -75,7 +75,7 @@ export class Directions {
   }
 }
 
-/** To a group or to everybody (224.0.0.0/3, ff00::/8): no server answers for such an address. */
-function isMulticast({ family, dst0 }: Packet): boolean {
-  return family === 4 ? dst0 >>> 29 === 7 : dst0 >>> 24 === 0xff;
+/** To a group (224.0.0.0/4, ff00::/8) or to everybody (255.255.255.255): no server answers for such an address. */
+function isForMany({ family, dst0 }: Packet): boolean {
+  return family === 4 ? dst0 >>> 28 === 14 || dst0 === -1 : dst0 >>> 24 === 0xff;
 }

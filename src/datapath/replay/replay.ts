@@ -83,7 +83,15 @@ export class Replay {
       (kind, latencyNs, packet, vip, backend, now) => {
         this.recorder.window(backend, kind).record(latencyNs);
         this.#latencies?.add(this.engine.kinds[kind]!, backend, now, latencyNs);
-        this.comparison?.sample(kind, latencyNs, packet.srcPort, this.engine.flow, backend, now, this.#baseS ?? 0);
+        this.comparison?.sample(
+          kind,
+          latencyNs,
+          packet.srcPort,
+          this.engine.flow,
+          backend,
+          now,
+          this.#baseS ?? 0,
+        );
         if (kind === this.policyKind) this.pool.sampled(backend, ns(now - this.tally.firstNs));
         this.#csv?.add(kind, latencyNs, packet, vip, this.backends.names[backend]!, now, this.#baseS ?? 0);
       },

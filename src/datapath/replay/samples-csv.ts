@@ -1,9 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { InbandError } from '../../errors.ts';
 import type { VipTable } from '../../flow/vips.ts';
 import { formatAddress, formatProto } from '../../net/address.ts';
 import type { Packet } from '../../net/packet.ts';
 import type { Ns } from '../../units.ts';
+import { unwritable } from './file-errors.ts';
 
 const header = 'time_ns,kind,latency_ns,client_addr,client_port,vip_addr,vip_port,proto,backend\n';
 
@@ -70,22 +70,12 @@ export class SamplesCsv {
   }
 }
 
-/** Nanoseconds since the Unix epoch in decimal: more digits than a double holds. */
-function absolute(now: number, baseS: number): string {
-  const seconds = baseS + Math.floor(now / 1e9);
-  const rest = now - (seconds - baseS) * 1e9;
-  return seconds === 0 ? String(rest) : `${seconds}${String(rest).padStart(9, '0')}`;
+/** Nanoseconds since the Unix epoch: more digits than a double holds. */
+function absolute(now: number, baseS: number): bigint {
+  return BigInt(baseS) * 1_000_000_000n + BigInt(now);
 }
 
 /** A field as RFC 4180 has it. */
 function quoted(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-function unwritable(path: string, cause: unknown): InbandError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new InbandError('FILE_UNWRITABLE', `${path}: ${why}`, {
-    hint: 'check the directory and its permissions',
-    cause,
-  });
 }

@@ -47,16 +47,18 @@ export class ServerTruth {
     this.#onTruth = onTruth;
   }
 
-  /** A packet from the client, of the flow with this number. */
-  client(packet: Packet, flow: number, now: Ns): void {
+  /**
+   * A packet from the client, of the flow with this number.
+   * @param isFirst whether it is the flow's first: the number may have been another flow's before
+   */
+  client(packet: Packet, flow: number, isFirst: boolean, now: Ns): void {
     if (packet.proto !== ipProtoTcp) return;
+    const truth = (isFirst ? undefined : this.#flows.get(flow)) ?? this.#restart(flow);
     if ((packet.tcpFlags & (tcpSyn | tcpAck)) === tcpSyn) {
-      const before = this.#flows.get(flow);
-      const repeated = before !== undefined && before.newest === undefined && !Number.isNaN(before.synNs);
-      this.#restart(flow).synNs = repeated ? Number.NaN : now;
+      truth.synNs = isFirst ? now : Number.NaN;
+      truth.synLatencyNs = -1;
       return;
     }
-    const truth = this.#flows.get(flow) ?? this.#restart(flow);
     if (packet.payloadLength === 0) return;
     const end = (packet.seq + packet.payloadLength) | 0;
     if (truth.newest !== undefined && ((end - truth.newest) | 0) <= 0) {

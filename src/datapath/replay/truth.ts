@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { InbandError } from '../../errors.ts';
+import { unreadable } from './file-errors.ts';
 
 /** What a latency is the latency of: a connection's handshake, or a request and its response. */
 export type TruthKind = 'handshake' | 'response';
@@ -19,22 +20,31 @@ interface PortTruth {
   readonly latencyNs: number[];
 }
 
-type Row = (columns: string[]) => { port: number; kind: TruthKind; sent: string; latencyNs: number };
+interface Layout {
+  readonly pattern: RegExp;
+  readonly row: (columns: string[]) => { port: string; kind: TruthKind; sentNs: string; latencyNs: number };
+}
 
 /** Known layouts by their header line: that of captures at a real load balancer, and that of client-side request logs. */
-const layouts: Record<string, Row> = {
-  't_send_ns,rtt_ns,sport,kind': ([sent, rtt, port, kind]) => ({
-    port: Number(port),
-    kind: kind === 'syn' ? 'handshake' : 'response',
-    sent: sent!,
-    latencyNs: Number(rtt),
-  }),
-  'client_port,req_index,t_send_ns,t_first_byte_ns,t_last_byte_ns': ([port, , sent, first]) => ({
-    port: Number(port),
-    kind: 'response',
-    sent: sent!,
-    latencyNs: nsSince(first!, secondsOf(sent!)) - nsSince(sent!, secondsOf(sent!)),
-  }),
+const layouts: Record<string, Layout> = {
+  't_send_ns,rtt_ns,sport,kind': {
+    pattern: /^(\d{1,22}),(\d+),(\d{1,5}),(d|syn|udp)$/,
+    row: ([, sentNs, rtt, port, kind]) => ({
+      port: port!,
+      kind: kind === 'syn' ? 'handshake' : 'response',
+      sentNs: sentNs!,
+      latencyNs: Number(rtt),
+    }),
+  },
+  'client_port,req_index,t_send_ns,t_first_byte_ns,t_last_byte_ns': {
+    pattern: /^(\d{1,5}),\d+,(\d{1,22}),(\d{1,22}),\d+$/,
+    row: ([, port, sentNs, firstNs]) => ({
+      port: port!,
+      kind: 'response',
+      sentNs: sentNs!,
+      latencyNs: nsSince(firstNs!, secondsOf(sentNs!)) - nsSince(sentNs!, secondsOf(sentNs!)),
+    }),
+  },
 };
 
 /** True latencies from a CSV file (gzipped or not), found by client port and time. */
@@ -51,23 +61,24 @@ export class TruthFile {
   /** @throws InbandError `FILE_UNREADABLE`, or `TRUTH_INVALID` with file and line */
   static async load(path: string): Promise<TruthFile> {
     const truth = new TruthFile(path);
-    let row: Row | undefined;
+    let layout: Layout | undefined;
     let line = 0;
     for await (const text of await openLines(path)) {
       line++;
       if (text.trim() === '') continue;
-      if (!row) {
-        row = layouts[text.trim()];
-        if (!row) throw invalid(path, line, 'unknown columns');
+      if (!layout) {
+        layout = Object.hasOwn(layouts, text.trim()) ? layouts[text.trim()] : undefined;
+        if (!layout) throw invalid(path, line, `unknown columns '${text.slice(0, 80)}'`);
         continue;
       }
-      const { port, kind, sent, latencyNs } = row(text.split(','));
-      if (!/^\d{10,22}$/.test(sent) || !(latencyNs >= 0) || !(port >= 0 && port <= 65_535)) {
-        throw invalid(path, line, `not a row of numbers: ${text.slice(0, 80)}`);
+      const match = layout.pattern.exec(text.trim());
+      const row = match ? layout.row(match) : undefined;
+      if (!row || row.latencyNs < 0 || Number(row.port) > 65_535) {
+        throw invalid(path, line, `not a row of these columns: '${text.slice(0, 80)}'`);
       }
-      truth.#add(port, kind, sent, latencyNs);
+      truth.#add(Number(row.port), row.kind, row.sentNs, row.latencyNs);
     }
-    if (!row) throw invalid(path, 1, 'empty');
+    if (!layout) throw invalid(path, 1, 'empty');
     truth.#sort();
     return truth;
   }
@@ -133,19 +144,23 @@ function nsSince(text: string, baseS: number): number {
   return (secondsOf(text) - baseS) * 1e9 + Number(text.slice(-9));
 }
 
-/** Lines of a text file, gzipped if its name says so. */
-export async function openLines(path: string): Promise<AsyncIterable<string>> {
+/**
+ * Lines of a text file, gzipped if its name says so.
+ * @param hint what to say when it cannot be read, if more than to check the path
+ * @throws InbandError `FILE_UNREADABLE`, here or while iterating
+ */
+export async function openLines(path: string, hint?: string): Promise<AsyncIterable<string>> {
   const file = createReadStream(path);
   await new Promise<void>((resolve, reject) => {
     file.once('open', () => resolve());
-    file.once('error', (cause) => reject(unreadable(path, cause)));
+    file.once('error', (cause) => reject(unreadable(path, cause, hint)));
   });
-  const input: Readable = path.endsWith('.gz') ? file.pipe(createGunzip()) : file;
-  return lines(path, file, input);
+  return lines(path, file, hint);
 }
 
-async function* lines(path: string, file: Readable, input: Readable): AsyncGenerator<string> {
+async function* lines(path: string, file: Readable, hint: string | undefined): AsyncGenerator<string> {
   let failure: unknown;
+  const input = path.endsWith('.gz') ? file.pipe(createGunzip()) : file;
   const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
   for (const stream of [file, input]) {
     stream.on('error', (cause) => {
@@ -154,19 +169,14 @@ async function* lines(path: string, file: Readable, input: Readable): AsyncGener
     });
   }
   try {
-    yield* reader;
+    // Iterating fails with the error of `input`, if it comes first, or else ends as if that were the end of the file.
+    for await (const line of reader) yield line;
+  } catch (cause) {
+    failure ??= cause;
   } finally {
     file.destroy();
   }
-  if (failure !== undefined) throw unreadable(path, failure);
-}
-
-function unreadable(path: string, cause: unknown): InbandError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new InbandError('FILE_UNREADABLE', `${path}: ${why}`, {
-    hint: 'check the path and its permissions',
-    cause,
-  });
+  if (failure !== undefined) throw unreadable(path, failure, hint);
 }
 
 function invalid(path: string, line: number, what: string): InbandError {
