@@ -7,21 +7,19 @@ import { unwritable } from '../datapath/replay/file-errors.ts';
 import type { ReplayOptions } from '../datapath/replay/options.ts';
 import type { PoolBackend } from '../datapath/replay/pool.ts';
 import { replay } from '../datapath/replay/replay.ts';
-import { exitCode, InbandError } from '../errors.ts';
+import { exitCode } from '../errors.ts';
 import { flowsMax, flowsMin, flowTimeoutsDefault } from '../flow/table.ts';
 import { epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
 import { estimatorUsage } from '../latency/registry.ts';
-import { type Endpoint, formatAddress, parseAddress, parseEndpoint } from '../net/address.ts';
+import { type Endpoint, parseEndpoint } from '../net/address.ts';
 import { replayHtml } from '../report/html.ts';
 import { type Progress, startProgress } from '../report/progress.ts';
 import { replayText } from '../report/text.ts';
 import { formatDuration, type Ns, parseDuration } from '../units.ts';
-import { collect, list, parseBackend, parseNumber, usage } from './flags.ts';
+import { collect, list, nameFlag, parseBackend, parseNumber, usage } from './flags.ts';
 
 /** Flows held by default: twice what a busy capture of a minute has, 35 MB with one estimator when all are used. */
 const flowsDefault = 262_144;
-/** Largest weight: far beyond any sensible ratio, and sums of weights stay exact. */
-const weightMax = 1e6;
 
 interface Flags {
   vip: Endpoint[];
