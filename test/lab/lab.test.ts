@@ -68,19 +68,23 @@ describe('a lab', () => {
     expect(offload).toContain('tx-checksumming: off');
   });
 
-  test.each([0, 250, 1000])('delays the path to a server by %d us, and only that server', async (delayUs) => {
-    const [slow, fast] = lab.servers as [Lab['lb'], Lab['lb']];
-    lab.setDelay(slow, delayUs);
-    const median = async (server: Lab['lb']) => {
-      const options = { address: server.address, connections: 1, durationMs: 400 };
-      return (await startLoad(lab, lab.clients[0]!, options).done).p50Us!;
-    };
-    const [slowUs, fastUs] = [await median(slow), await median(fast)];
-    lab.setDelay(slow, 0);
-    expect(slowUs).toBeGreaterThanOrEqual(delayUs);
-    expect(slowUs).toBeLessThan(delayUs + 300);
-    expect(fastUs).toBeLessThan(300);
-  });
+  test.each([0, 250, 1000])(
+    'delays the path to a server by %d us, and only that server',
+    { retry: 2 },
+    async (delayUs) => {
+      const [slow, fast] = lab.servers as [Lab['lb'], Lab['lb']];
+      lab.setDelay(slow, delayUs);
+      const median = async (server: Lab['lb']) => {
+        const options = { address: server.address, connections: 1, durationMs: 400 };
+        return (await startLoad(lab, lab.clients[0]!, options).done).p50Us!;
+      };
+      const [slowUs, fastUs] = [await median(slow), await median(fast)];
+      lab.setDelay(slow, 0);
+      expect(slowUs).toBeGreaterThanOrEqual(delayUs);
+      expect(slowUs).toBeLessThan(delayUs + 300);
+      expect(fastUs).toBeLessThan(300);
+    },
+  );
 
   test('changes a delay while frames wait in the delay line', async () => {
     const server = lab.servers[0]!;
