@@ -33,7 +33,8 @@ export interface EnsembleOptions {
  *   packet); that packet still counts in the old epoch and is judged by the new timeout, as lines 1-12 are ordered;
  * - i runs from 1 to k-1, since N_{k+1} does not exist: the largest timeout is never chosen;
  * - equal ratios: the smallest timeout wins (argmax takes the first); an epoch without any sample keeps its timeout;
- * - there is no estimate before the first epoch has ended.
+ * - there is no estimate before the first epoch has ended;
+ * - counted per backend, an epoch starts and ends with flows' later packets only: their first can yield no sample.
  */
 export class EnsembleTimeout implements Estimator {
   readonly name: string;
@@ -93,10 +94,11 @@ export class EnsembleTimeout implements Estimator {
     }
     if (!(now - this.#epochs[scope]! < this.#epochNs)) this.#endEpoch(scope, now);
     const chosen = this.#chosen[scope]!;
-    const batch = chosen >= 0 && crossed > chosen ? times[last + 1 + chosen]! : -1;
+    const isSample = chosen >= 0 && crossed > chosen;
+    const latencyNs = now - times[last + 1 + chosen]!;
     times[last] = now;
     for (let i = 1; i <= crossed; i++) times[last + i] = now;
-    if (batch >= 0) emit(0, now - batch);
+    if (isSample) emit(0, latencyNs);
   }
 
   /** Chooses the timeout at the sample cliff of the epoch that ends now. The first packet of a backend only starts its first epoch. */

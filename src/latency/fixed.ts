@@ -1,5 +1,5 @@
 import type { Packet } from '../net/packet.ts';
-import { formatDuration, type Ns } from '../units.ts';
+import type { Ns } from '../units.ts';
 import type { Emit, Estimator, EstimatorSize } from './estimator.ts';
 
 /**
@@ -16,7 +16,7 @@ export class FixedTimeout implements Estimator {
   readonly #state: Float64Array;
 
   constructor(timeoutNs: Ns, size: EstimatorSize) {
-    this.name = `fixed:${formatDuration(timeoutNs)}`;
+    this.name = `fixed:${exactDuration(timeoutNs)}`;
     this.kinds = [this.name];
     this.#timeoutNs = timeoutNs;
     this.#state = new Float64Array(2 * size.flows);
@@ -37,4 +37,15 @@ export class FixedTimeout implements Estimator {
     }
     state[at] = now;
   }
+}
+
+/** The timeout such that it can be written again, as a whole number: `64us`, `1024us`. `formatDuration` rounds. */
+function exactDuration(timeoutNs: Ns): string {
+  const units = [
+    [1e9, 's'],
+    [1e6, 'ms'],
+    [1e3, 'us'],
+  ] as const;
+  const [scale, suffix] = units.find(([scale]) => timeoutNs % scale === 0) ?? [1, 'ns'];
+  return `${timeoutNs / scale}${suffix}`;
 }

@@ -117,7 +117,7 @@ class Checked {
 
 it('it does what a map with the same rules does', () => {
   fc.assert(
-    fc.property(fc.integer(), fc.array(step, { maxLength: 200 }), (seed, steps) => {
+    fc.property(fc.integer(), fc.array(step, { maxLength: 200, size: 'max' }), (seed, steps) => {
       const checked = new Checked(seed);
       let now = 0;
       steps.forEach(({ key, action, wait }, i) => {
@@ -146,7 +146,11 @@ it('it does what a map with the same rules does', () => {
 });
 
 it('in a larger table that overflows, a key finds its own flow or none', () => {
-  const anyKeys = fc.array(fc.tuple(fc.nat(400), fc.boolean()), { minLength: 300, maxLength: 800 });
+  const anyKeys = fc.array(fc.tuple(fc.nat(400), fc.boolean()), {
+    minLength: 300,
+    maxLength: 800,
+    size: 'max',
+  });
   fc.assert(
     fc.property(fc.integer(), anyKeys, (seed, keys) => {
       const table = new FlowTable(128, seededSecret(seed));

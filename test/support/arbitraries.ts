@@ -6,7 +6,7 @@ import type { Extension, Frame, TcpHeader } from './frames.ts';
 const byte = fc.nat(0xff);
 const port = fc.nat(0xffff);
 const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
-const bytes = (maxLength: number) => fc.uint8Array({ maxLength });
+const bytes = (maxLength: number) => fc.uint8Array({ maxLength, size: 'max' });
 
 /** Any IPv4 or any IPv6 address. */
 export const anyAddress = (family: 4 | 6): fc.Arbitrary<Address> =>
@@ -59,10 +59,10 @@ export const anyFrame: fc.Arbitrary<Frame> = fc
         src: anyAddress(family),
         dst: anyAddress(family),
         vlans: [1, 113, 276].includes(link)
-          ? fc.array(fc.integer({ min: 1, max: 4094 }), { maxLength: 4 })
+          ? fc.array(fc.integer({ min: 1, max: 4094 }), { maxLength: 4, size: 'max' })
           : fc.constant([]),
         ipOptions: family === 4 ? bytes(40) : fc.constant(new Uint8Array(0)),
-        extensions: family === 6 ? fc.array(anyExtension, { maxLength: 8 }) : fc.constant([]),
+        extensions: family === 6 ? fc.array(anyExtension, { maxLength: 8, size: 'max' }) : fc.constant([]),
         transport: fc.oneof(anyTcp, fc.record({ srcPort: port, dstPort: port })),
         payload: bytes(64),
         trailer: bytes(20),
