@@ -60,11 +60,14 @@ export class Pool {
     });
   }
 
-  /** Makes the table follow the shares of the backends that can be used; returns how many slots changed. */
+  /**
+   * Makes the table follow the shares of the backends that can be used; returns how many slots changed. If none of
+   * these has a share left, they get slots by weight; if no backend can be used, all keep theirs by weight.
+   */
   publish(table: SlotTable): number {
-    for (let b = 0; b < this.shares.length; b++) {
-      this.#effective[b] = this.#usable[b] === 1 ? this.shares[b]! : 0;
-    }
+    const isShared = this.shares.some((share, b) => share > 0 && this.isUsable(b));
+    const wanted = isShared ? this.shares : this.weights;
+    for (let b = 0; b < wanted.length; b++) this.#effective[b] = this.isUsable(b) ? wanted[b]! : 0;
     return this.#builder.build(this.#effective, table);
   }
 }
