@@ -1,0 +1,348 @@
+import { describe, expect, it } from 'vitest';
+import { Engine } from '../../src/datapath/engine.ts';
+import { FlowTable, flowClosing, flowEstablished, flowNew, flowsMin } from '../../src/flow/table.ts';
+import { seededSecret } from '../../src/flow/tabulation.ts';
+import { EnsembleTimeout } from '../../src/latency/ensemble.ts';
+import { type Emit, type Estimator, latencyNsMax } from '../../src/latency/estimator.ts';
+import { FixedTimeout } from '../../src/latency/fixed.ts';
+import { Handshake } from '../../src/latency/handshake.ts';
+import { Packet, tcpAck, tcpFin, tcpPsh, tcpRst, tcpSyn } from '../../src/net/packet.ts';
+import { ns } from '../../src/units.ts';
+import { buildFrame, ip } from '../support/frames.ts';
+
+interface Sent {
+  src?: string;
+  srcPort?: number;
+  seq?: number;
+  flags?: number;
+  vip?: number;
+  now?: number;
+  proto?: 'tcp' | 'udp';
+}
+
+interface Sample {
+  kind: string;
+  latencyNs: number;
+  srcPort: number;
+  vip: number;
+  backend: number;
+  now: number;
+}
+
+/** An engine whose new flows go to `world.next`, and all that it says. */
+function aWorld(estimators: Estimator[] = [], capacity = flowsMin) {
+  const flows = new FlowTable(capacity, seededSecret(1));
+  const samples: Sample[] = [];
+  const assigned: number[] = [];
+  const world = { next: 0 };
+  const packet = new Packet();
+  const engine: Engine = new Engine(
+    flows,
+    estimators,
+    (_packet, vip) => {
+      assigned.push(vip);
+      return world.next;
+    },
+    (kind, latencyNs, { srcPort }, vip, backend, now) => {
+      samples.push({ kind: engine.kinds[kind]!, latencyNs, srcPort, vip, backend, now });
+    },
+  );
+  /** Forwards one packet and returns its backend. */
+  const send = (sent: Sent): number => {
+    const {
+      src = '10.0.0.1',
+      srcPort = 4000,
+      seq = 1,
+      flags = tcpAck,
+      vip = 0,
+      now = 0,
+      proto = 'tcp',
+    } = sent;
+    const dst = ip(src.includes(':') ? '2001:db8::80' : '192.0.2.80');
+    const transport =
+      proto === 'tcp'
+        ? { tcp: { srcPort, dstPort: 80, seq, ack: 0, flags } }
+        : { udp: { srcPort, dstPort: 80 } };
+    const data = buildFrame({ src: ip(src), dst, ...transport });
+    expect(packet.decode(data, 0, data.length, data.length, 1)).toBe(0);
+    return engine.forward(packet, vip, ns(now));
+  };
+  return { engine, flows, samples, assigned, world, send };
+}
+
+/** An estimator that samples whatever it is told at every later packet, and keeps a record of what it sees. */
+class Scripted implements Estimator {
+  readonly name = 'scripted';
+  readonly kinds = ['scripted:a', 'scripted:b'];
+  readonly bytesPerFlow = 3;
+  readonly seen: string[] = [];
+  readonly script: [kind: number, latencyNs: number][] = [];
+
+  open(flow: number): void {
+    this.seen.push(`open ${flow}`);
+  }
+
+  observe(flow: number, backend: number, _packet: Packet, _now: number, emit: Emit): void {
+    this.seen.push(`observe ${flow} to ${backend}`);
+    for (const [kind, latencyNs] of this.script) emit(kind, latencyNs);
+  }
+}
+
+describe('affinity', () => {
+  it('a flow stays with its backend when new flows go elsewhere', () => {
+    const { world, send, assigned } = aWorld();
+    expect(send({ flags: tcpSyn })).toBe(0);
+    world.next = 7;
+    expect(send({})).toBe(0);
+    expect(send({ flags: tcpAck | tcpPsh })).toBe(0);
+    expect(send({ srcPort: 4001, flags: tcpSyn })).toBe(7);
+    expect(send({})).toBe(0);
+    expect(assigned).toHaveLength(2);
+  });
+
+  it('client address, port and vip each make another flow', () => {
+    const { world, send, flows } = aWorld();
+    const different: Sent[] = [
+      {},
+      { src: '10.0.0.2' },
+      { srcPort: 4001 },
+      { vip: 1 },
+      { srcPort: 65_535, vip: 65_535 },
+    ];
+    different.forEach((sent, i) => {
+      world.next = i;
+      send(sent);
+    });
+    expect(different.map(send)).toEqual([0, 1, 2, 3, 4]);
+    expect(flows.active).toBe(5);
+  });
+
+  it('IPv6 clients that differ in any word are different flows', () => {
+    const { world, send } = aWorld();
+    const clients = ['a00:1::', 'a00:1::1', 'a00:1:0:0:1::', 'a00:1:0:1::', 'ffff:ffff:ffff:ffff::'];
+    clients.forEach((src, i) => {
+      world.next = i;
+      send({ src });
+    });
+    expect(clients.map((src) => send({ src }))).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it('the vip of a new flow decides who assigns it', () => {
+    const { send, assigned } = aWorld();
+    send({ vip: 3 });
+    send({ vip: 5, proto: 'udp' });
+    expect(assigned).toEqual([3, 5]);
+  });
+
+  it('UDP packets of one client port are one flow, established by the second', () => {
+    const { send, flows, engine } = aWorld();
+    send({ proto: 'udp' });
+    expect(flows.state(engine.flow)).toBe(flowNew);
+    send({ proto: 'udp' });
+    expect(flows.active).toBe(1);
+    expect(flows.state(engine.flow)).toBe(flowEstablished);
+  });
+});
+
+describe('the life of a TCP flow', () => {
+  it('it is new until a packet other than a SYN follows', () => {
+    const { send, flows, engine } = aWorld();
+    send({ flags: tcpSyn });
+    expect(flows.state(engine.flow)).toBe(flowNew);
+    send({ flags: tcpSyn });
+    expect(flows.state(engine.flow)).toBe(flowNew);
+    send({ flags: tcpAck });
+    expect(flows.state(engine.flow)).toBe(flowEstablished);
+  });
+
+  it('a SYN on a known 4-tuple with another sequence number starts a new flow', () => {
+    const { world, send, flows } = aWorld();
+    send({ flags: tcpSyn, seq: 100 });
+    send({});
+    world.next = 5;
+    expect(send({ flags: tcpSyn, seq: 101 })).toBe(5);
+    expect(send({})).toBe(5);
+    expect(flows.counters).toMatchObject({ created: 2, reopened: 1 });
+    expect(flows.active).toBe(1);
+  });
+
+  it('a retransmitted SYN does not', () => {
+    const { world, send, flows } = aWorld();
+    send({ flags: tcpSyn, seq: -100 });
+    world.next = 5;
+    expect(send({ flags: tcpSyn, seq: -100 })).toBe(0);
+    expect(flows.counters).toMatchObject({ created: 1, reopened: 0 });
+  });
+
+  it('a SYN-ACK is no SYN', () => {
+    const { world, send, flows } = aWorld();
+    send({ flags: tcpAck });
+    world.next = 5;
+    expect(send({ flags: tcpSyn | tcpAck, seq: 77 })).toBe(0);
+    expect(flows.counters.reopened).toBe(0);
+  });
+
+  it('a SYN on a flow that was seen from its middle on starts a new flow', () => {
+    const { world, send } = aWorld();
+    send({ flags: tcpAck });
+    world.next = 5;
+    expect(send({ flags: tcpSyn, seq: 77 })).toBe(5);
+  });
+
+  it('a reset goes to the backend of its flow and ends it', () => {
+    const { world, send, flows } = aWorld();
+    send({ flags: tcpSyn });
+    world.next = 5;
+    expect(send({ flags: tcpRst })).toBe(0);
+    expect(flows.active).toBe(0);
+    expect(flows.counters.closed).toBe(1);
+    expect(send({})).toBe(5);
+  });
+
+  it('a reset of an unknown flow is routed and makes none', () => {
+    const { send, flows, engine } = aWorld();
+    expect(send({ flags: tcpRst })).toBe(0);
+    expect(flows.counters.created).toBe(0);
+    expect(engine.flow).toBe(-1);
+    expect(engine.counters.untracked).toBe(0);
+  });
+
+  it('after a FIN a flow keeps its backend, and is forgotten soon', () => {
+    const { world, send, flows, engine } = aWorld();
+    send({ flags: tcpSyn });
+    send({});
+    send({ flags: tcpFin | tcpAck, now: 1e9 });
+    expect(flows.state(engine.flow)).toBe(flowClosing);
+    world.next = 5;
+    expect(send({ flags: tcpAck, now: 11e9 })).toBe(0);
+    expect(flows.state(engine.flow)).toBe(flowClosing);
+    expect(send({ flags: tcpAck, now: 21e9 + 1 })).toBe(5);
+    expect(flows.counters.idle).toBe(1);
+  });
+
+  it('an established flow is remembered for 15 minutes of silence', () => {
+    const { world, send } = aWorld();
+    send({ flags: tcpSyn });
+    send({});
+    world.next = 5;
+    expect(send({ now: 900e9 })).toBe(0);
+    expect(send({ now: 1800e9 + 1 })).toBe(5);
+  });
+});
+
+describe('a full table', () => {
+  it('flows without a line are routed by their slot, counted and not measured', () => {
+    const scripted = new Scripted();
+    scripted.script.push([0, 1]);
+    const { world, send, engine, flows, samples } = aWorld([scripted]);
+    for (let srcPort = 1; srcPort <= flowsMin; srcPort++) {
+      send({ srcPort });
+      send({ srcPort });
+    }
+    samples.length = 0;
+    world.next = 5;
+    expect(send({ srcPort: 99 })).toBe(5);
+    expect(engine.flow).toBe(-1);
+    world.next = 6;
+    expect(send({ srcPort: 99 })).toBe(6);
+    expect(engine.counters.untracked).toBe(2);
+    expect(flows.counters.refused).toBe(2);
+    expect(samples).toEqual([]);
+    expect(send({ srcPort: 1 })).toBe(0);
+    expect(samples).toHaveLength(1);
+  });
+});
+
+describe('samples', () => {
+  it('a sample carries its packet, vip, backend and time', () => {
+    const { world, send, samples } = aWorld([new Handshake({ flows: flowsMin, backends: 9 })]);
+    world.next = 3;
+    send({ srcPort: 4321, flags: tcpSyn, vip: 6, now: 1000 });
+    world.next = 8;
+    send({ srcPort: 1, flags: tcpSyn, vip: 1, now: 1500 });
+    send({ srcPort: 4321, vip: 6, now: 251_000 });
+    expect(samples).toEqual([
+      { kind: 'handshake', latencyNs: 250_000, srcPort: 4321, vip: 6, backend: 3, now: 251_000 },
+    ]);
+  });
+
+  it('kinds of all estimators are numbered in order', () => {
+    const size = { flows: flowsMin, backends: 1 };
+    const scripted = new Scripted();
+    const { engine, send, samples } = aWorld([new Handshake(size), scripted, new FixedTimeout(ns(10), size)]);
+    expect(engine.kinds).toEqual(['handshake', 'scripted:a', 'scripted:b', 'fixed:10ns']);
+    send({ flags: tcpSyn });
+    scripted.script.push([1, 42], [0, 41]);
+    send({ now: 20 });
+    expect(samples.map(({ kind, latencyNs }) => [kind, latencyNs])).toEqual([
+      ['handshake', 20],
+      ['scripted:b', 42],
+      ['scripted:a', 41],
+      ['fixed:10ns', 20],
+    ]);
+  });
+
+  it('negative and too long ones are dropped and counted, the limits themselves are not', () => {
+    const scripted = new Scripted();
+    const { engine, send, samples } = aWorld([scripted]);
+    send({});
+    scripted.script.push([0, -1], [0, 0], [0, latencyNsMax], [0, latencyNsMax + 1], [0, -5]);
+    send({});
+    expect(samples.map(({ latencyNs }) => latencyNs)).toEqual([0, latencyNsMax]);
+    expect(engine.counters).toMatchObject({ samplesNegative: 2, samplesTooLong: 1 });
+  });
+
+  it('time that goes backwards gives a negative sample, which is dropped', () => {
+    const { engine, send, samples } = aWorld([new Handshake({ flows: flowsMin, backends: 1 })]);
+    send({ flags: tcpSyn, now: 1000 });
+    send({ now: 999 });
+    expect(samples).toEqual([]);
+    expect(engine.counters.samplesNegative).toBe(1);
+  });
+
+  it("every packet but a flow's first is observed, with its backend; a reset too", () => {
+    const scripted = new Scripted();
+    const { world, send } = aWorld([scripted]);
+    world.next = 2;
+    send({ flags: tcpSyn, seq: 5 });
+    send({ flags: tcpSyn, seq: 5 });
+    send({});
+    send({ srcPort: 9, proto: 'udp' });
+    send({ flags: tcpRst });
+    send({ flags: tcpRst });
+    world.next = 4;
+    send({ flags: tcpSyn, seq: 6 });
+    send({});
+    expect(scripted.seen).toEqual([
+      'open 0',
+      'observe 0 to 2',
+      'observe 0 to 2',
+      'open 1',
+      'observe 0 to 2',
+      'open 0',
+      'observe 0 to 4',
+    ]);
+  });
+
+  it('a flow that took over the number of another is measured from its own first packet', () => {
+    const size = { flows: flowsMin, backends: 1 };
+    const timeoutsNs = [10, 100].map(ns);
+    const { send, samples } = aWorld([
+      new Handshake(size),
+      new FixedTimeout(ns(10), size),
+      new EnsembleTimeout({ timeoutsNs, epochNs: ns(1000), cliff: 'smooth', counts: 'flow' }, size),
+    ]);
+    send({ flags: tcpSyn });
+    send({ flags: tcpRst, now: 5000 });
+    samples.length = 0;
+    send({ srcPort: 9, flags: tcpAck, now: 9000 });
+    send({ srcPort: 9, flags: tcpAck, now: 9020 });
+    expect(samples.map(({ kind, latencyNs }) => [kind, latencyNs])).toEqual([['fixed:10ns', 20]]);
+  });
+});
+
+it('the bytes of a flow are those of the table and of all estimators', () => {
+  const { engine, flows } = aWorld([new Scripted(), new Handshake({ flows: flowsMin, backends: 1 })]);
+  expect(engine.bytesPerFlow).toBe(flows.bytesPerFlow + 3 + 8);
+  expect(flows.bytesPerFlow).toBe(52);
+});
