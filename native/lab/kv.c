@@ -335,6 +335,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	control = map_control(argv[1], sizeof(*control));
+	allow_files(CONNECTIONS_MAX + 16);
 	sleep_precisely();
 	listener = listen_on(argv[2], (uint16_t)parse_integer(argv[3], "port", 1, 65535));
 	poller = epoll_create1(EPOLL_CLOEXEC);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,6 +63,17 @@ static inline void sleep_precisely(void)
 {
 	if (prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul))
 		die("prctl(PR_SET_TIMERSLACK)");
+}
+
+/* Makes room for that many open files; what the system refuses shows when they are opened. */
+static inline void allow_files(rlim_t count)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= count)
+		return;
+	limit.rlim_cur = count < limit.rlim_max ? count : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Parses a decimal integer from min to max; anything else ends the program. */

@@ -373,6 +373,7 @@ int main(int argc, char **argv)
 	uint64_t now;
 
 	parse_options(argc, argv);
+	allow_files(options.connections + 16);
 	sleep_precisely();
 	sigaction(SIGTERM, &on_stop, NULL);
 	sigaction(SIGINT, &on_stop, NULL);

@@ -51,7 +51,5 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       .trim()
       .replaceAll(/\s*\n\s*/g, '; ')
       .slice(0, reasonCharsMax) || `it ended with ${status}`;
-  throw new InbandError('ENVIRONMENT', `${argv.join(' ')}: ${reason}`, {
-    hint: 'inband lab down removes what is left of earlier labs',
-  });
+  throw new InbandError('ENVIRONMENT', `${argv.join(' ')}: ${reason}`);
 }

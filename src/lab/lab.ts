@@ -194,7 +194,7 @@ export class Lab {
     writeDelay(controlFile(this.id, server, kind), delayUs);
   }
 
-  /** The delay and the counts of the delay line of a server; undefined when the lab has none. */
+  /** The delay and the counts of the delay line of a server; undefined when it has none, or the lab is gone. */
   delayLine(server: Host): DelayLineState | undefined {
     return this.plan.options.delayLines ? readDelayLine(controlFile(this.id, server, 'delay')) : undefined;
   }

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { Writable } from 'node:stream';
+import type { Socket } from 'node:net';
 import { InbandError } from '../errors.ts';
 import { start } from './commands.ts';
 import { labDirectory } from './records.ts';
@@ -26,12 +26,12 @@ export class Reaper {
     this.#exit = once(this.#child, 'close').then(([code]) => code as number | null);
     this.#exit.catch(() => {});
     this.#child.unref();
-    (this.held as unknown as { unref(): void }).unref();
+    this.held.unref();
   }
 
   /** To be held open by every command that adds to the lab. */
-  get held(): Writable {
-    return this.#child.stdin!;
+  get held(): Socket {
+    return this.#child.stdin as Socket;
   }
 
   /** Removes the lab now. @throws InbandError `ENVIRONMENT` when that fails. */

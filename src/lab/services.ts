@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InbandError } from '../errors.ts';
@@ -40,7 +40,9 @@ export interface DelayLineState {
   dropped: number;
 }
 
-export function readDelayLine(file: string): DelayLineState {
+/** Undefined before the lab has made the file and after it has removed it. */
+export function readDelayLine(file: string): DelayLineState | undefined {
+  if (!existsSync(file)) return undefined;
   const bytes = readFileSync(file);
   const word = (index: number) => Number(bytes.readBigUInt64LE(index * 8));
   return { delayUs: word(0) / 1000, ready: word(1) === 1, forwarded: word(2), dropped: word(3) };
@@ -104,7 +106,7 @@ function delayLine(plan: Plan, server: Host): Service {
     name: `${server.name}.delay`,
     netns: plan.switch,
     argv: [labProgram('delay'), file, line, far, String(frames)],
-    isReady: () => readDelayLine(file).ready,
+    isReady: () => readDelayLine(file)?.ready === true,
   };
 }
 

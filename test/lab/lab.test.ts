@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { startLoad } from '../../src/lab/load.ts';
-import { serverPort } from '../../src/lab/plan.ts';
+import { type Host, serverPort } from '../../src/lab/plan.ts';
 import { compileOwner, removeOwner, startOwner } from './owner.ts';
 import { remainsOf } from './remains.ts';
 import { labUnavailable, skipAll } from './require.ts';
@@ -22,6 +22,31 @@ const ask = (lab: Lab, address: string, request: string): Promise<string> =>
     address,
     request,
   ]);
+
+/** The name of a namespace, as soon as there is one. */
+const netnsLike = (pattern: RegExp): Promise<string> =>
+  vi.waitFor(
+    () => {
+      const name = readdirSync('/run/netns').find((name) => pattern.test(name));
+      expect(name).toBeDefined();
+      return name!;
+    },
+    { timeout: 5000, interval: 1 },
+  );
+
+/** Whether requests from a host are answered; at least it will have asked for the MAC address. */
+const reaches = async (lab: Lab, from: Host, address: string): Promise<boolean> =>
+  (await startLoad(lab, from, { address, connections: 1, durationMs: 100 }).done).requests > 0;
+
+/** The median latency in us of the quietest of many short intervals, whatever else this machine is doing. */
+async function quietMedianUs(lab: Lab, server: Host): Promise<number> {
+  const medians: number[] = [];
+  const options = { address: server.address, connections: 1, durationMs: 400, intervalMs: 20 };
+  await startLoad(lab, lab.clients[0]!, options, ({ p50Us }) =>
+    medians.push(p50Us ?? Number.POSITIVE_INFINITY),
+  ).done;
+  return Math.min(...medians);
+}
 
 describe('a lab', () => {
   let lab: Lab;
@@ -46,14 +71,13 @@ describe('a lab', () => {
     await lab.throughLoadBalancer();
     const neighbours = await lab.exec(lab.clients[0]!, ['ip', 'neigh', 'show', lab.vip]);
     expect(neighbours).toContain(`lladdr ${lab.lb.mac} PERMANENT`);
-    const argv = ['ping', '-c', '1', '-W', '1', lab.vip];
-    await expect(lab.exec(lab.lb, argv)).rejects.toMatchObject({ code: 'ENVIRONMENT' });
+    expect(await reaches(lab, lab.lb, lab.vip)).toBe(false);
     expect(await lab.exec(lab.lb, ['ip', 'neigh', 'show', lab.vip])).not.toContain('lladdr');
   });
 
   test('lets the load balancer resolve servers to the MAC address behind the delay line', async () => {
     const server = lab.servers[1]!;
-    await lab.exec(lab.lb, ['ping', '-c', '1', '-W', '2', server.address]);
+    expect(await reaches(lab, lab.lb, server.address)).toBe(true);
     expect(await lab.exec(lab.lb, ['ip', 'neigh', 'show', server.address])).toContain(`lladdr ${server.mac}`);
   });
 
@@ -72,17 +96,13 @@ describe('a lab', () => {
     'delays the path to a server by %d us, and only that server',
     { retry: 2 },
     async (delayUs) => {
-      const [slow, fast] = lab.servers as [Lab['lb'], Lab['lb']];
+      const [slow, fast] = lab.servers as [Host, Host];
       lab.setDelay(slow, delayUs);
-      const median = async (server: Lab['lb']) => {
-        const options = { address: server.address, connections: 1, durationMs: 400 };
-        return (await startLoad(lab, lab.clients[0]!, options).done).p50Us!;
-      };
-      const [slowUs, fastUs] = [await median(slow), await median(fast)];
+      const [slowUs, fastUs] = [await quietMedianUs(lab, slow), await quietMedianUs(lab, fast)];
       lab.setDelay(slow, 0);
       expect(slowUs).toBeGreaterThanOrEqual(delayUs);
       expect(slowUs).toBeLessThan(delayUs + 300);
-      expect(fastUs).toBeLessThan(300);
+      expect(fastUs).toBeLessThan(250);
     },
   );
 
@@ -94,7 +114,7 @@ describe('a lab', () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     lab.setDelay(server, 0);
     await expect(reply).resolves.toContain('VERSION');
-    // The three frames of the conversation would have taken a second each.
+    // The frames of the conversation would have taken a second each.
     expect(performance.now() - start).toBeLessThan(2000);
   });
 
@@ -133,11 +153,10 @@ describe('a lab', () => {
 
   test('plugs cables out and in again', async () => {
     const server = lab.servers[1]!;
-    const ping = ['ping', '-c', '1', '-W', '1', server.address];
     await lab.setLink(server, 'down');
-    await expect(lab.exec(lab.clients[0]!, ping)).rejects.toMatchObject({ code: 'ENVIRONMENT' });
+    expect(await reaches(lab, lab.clients[0]!, server.address)).toBe(false);
     await lab.setLink(server, 'up');
-    await expect(lab.exec(lab.clients[0]!, ping)).resolves.toContain('1 received');
+    expect(await reaches(lab, lab.clients[0]!, server.address)).toBe(true);
   });
 
   test('refuses delays that it cannot set', () => {
@@ -179,13 +198,9 @@ describe('labs', () => {
     try {
       expect(lab.application).toBe('kv');
       const server = lab.servers[0]!;
-      const p50Us = async () => {
-        const options = { address: server.address, connections: 1, durationMs: 200 };
-        return (await startLoad(lab, lab.clients[0]!, options).done).p50Us;
-      };
-      expect(await p50Us()).toBeGreaterThanOrEqual(2000);
+      expect(await quietMedianUs(lab, server)).toBeGreaterThanOrEqual(2000);
       lab.setProcessingDelay(server, 0);
-      expect(await p50Us()).toBeLessThan(2000);
+      expect(await quietMedianUs(lab, server)).toBeLessThan(2000);
     } finally {
       await lab.down();
     }
@@ -194,13 +209,13 @@ describe('labs', () => {
   test('let the kernel of the load balancer answer ARP for the vip when they are told so', async () => {
     const lab = await Lab.up({ servers: 1, vipArp: 'lb', application: 'none' });
     try {
-      await lab.exec(lab.clients[0]!, ['ping', '-c', '1', '-W', '2', lab.vip]);
+      await reaches(lab, lab.clients[0]!, lab.vip);
       const show = ['ip', 'neigh', 'show', lab.vip];
       expect(await lab.exec(lab.clients[0]!, show)).toContain(`lladdr ${lab.lb.mac}`);
       await lab.directTo(lab.servers[0]!);
       expect(await lab.exec(lab.clients[0]!, show)).toContain(`lladdr ${lab.servers[0]!.mac} PERMANENT`);
       await lab.throughLoadBalancer();
-      await lab.exec(lab.clients[0]!, ['ping', '-c', '1', '-W', '2', lab.vip]);
+      await reaches(lab, lab.clients[0]!, lab.vip);
       expect(await lab.exec(lab.clients[0]!, show)).toMatch(`lladdr ${lab.lb.mac} `);
     } finally {
       await lab.down();
@@ -209,14 +224,7 @@ describe('labs', () => {
 
   test('leave nothing behind when they cannot be set up', async () => {
     const failing = Lab.up({ servers: 1, prefix: 'inb-bad-' }).catch((error) => error);
-    const name = await vi.waitFor(
-      () => {
-        const found = readdirSync('/run/netns').find((name) => /^inb-bad-.*-s1$/.test(name));
-        expect(found).toBeDefined();
-        return found!;
-      },
-      { interval: 1 },
-    );
+    const name = await netnsLike(/^inb-bad-.*-s1$/);
     execFileSync('ip', ['netns', 'delete', name]);
     expect(await failing).toMatchObject({ code: 'ENVIRONMENT' });
     expect(remainsOf(name.replace('-s1', ''))).toEqual([]);
@@ -241,23 +249,35 @@ describe('a lab whose process is killed', () => {
   afterAll(removeOwner);
 
   test('is gone within two seconds', async () => {
-    const owner = await startOwner();
-    expect(remainsOf(owner.id).length).toBeGreaterThan(5);
+    const owner = startOwner();
+    const id = await owner.id;
+    expect(remainsOf(id).length).toBeGreaterThan(5);
     process.kill(owner.pid, 'SIGKILL');
-    await vi.waitFor(() => expect(remainsOf(owner.id)).toEqual([]), { timeout: 2000, interval: 50 });
+    await vi.waitFor(() => expect(remainsOf(id)).toEqual([]), { timeout: 2000, interval: 50 });
+  });
+
+  test.each([0, 40, 80, 120])('is gone when that happened %d ms into setting it up', async (ms) => {
+    const owner = startOwner(`ik${ms}-`);
+    const id = (await netnsLike(new RegExp(`^ik${ms}-.*-switch$`))).replace('-switch', '');
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    process.kill(owner.pid, 'SIGKILL');
+    await vi.waitFor(() => expect(remainsOf(id)).toEqual([]), { timeout: 2000, interval: 50 });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(remainsOf(id)).toEqual([]);
   });
 
   test('is swept when what should have removed it was killed, too', async () => {
-    const owner = await startOwner();
+    const owner = startOwner();
+    const id = await owner.id;
     const children = readFileSync(`/proc/${owner.pid}/task/${owner.pid}/children`, 'utf8').trim().split(' ');
     const reaper = children
       .map(Number)
       .find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('reap'));
     process.kill(reaper!, 'SIGKILL');
     process.kill(owner.pid, 'SIGKILL');
-    await vi.waitFor(() => expect(() => readFileSync(`/proc/${owner.pid}/cmdline`)).toThrow());
-    expect(remainsOf(owner.id).length).toBeGreaterThan(5);
-    expect(await Lab.sweep()).toContain(owner.id);
-    expect(remainsOf(owner.id)).toEqual([]);
+    await vi.waitFor(() => expect(existsSync(`/proc/${owner.pid}`)).toBe(false));
+    expect(remainsOf(id).length).toBeGreaterThan(5);
+    expect(await Lab.sweep()).toContain(id);
+    expect(remainsOf(id)).toEqual([]);
   });
 });

@@ -24,18 +24,24 @@ export function compileOwner(): void {
 
 export const removeOwner = (): void => rmSync(scratch, { recursive: true, force: true });
 
-/** Starts a process that sets a lab up and then does nothing; resolves once the lab is up. */
-export async function startOwner(): Promise<{ id: string; pid: number }> {
+/** A process that sets a lab up and then does nothing. `id` is there once the lab is up. */
+export interface OwnerProcess {
+  pid: number;
+  id: Promise<string>;
+}
+
+export function startOwner(prefix = 'inb-'): OwnerProcess {
   const lab = pathToFileURL(join(scratch, 'dist', 'lab', 'lab.js')).href;
   const program = `
     const { Lab } = await import(${JSON.stringify(lab)});
-    const lab = await Lab.up({ servers: 1 });
+    const lab = await Lab.up({ servers: 1, prefix: ${JSON.stringify(prefix)} });
     console.log(lab.id);
     setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const line = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
-  if (line.done) throw new Error('the owner ended before its lab was up');
-  return { id: line.value, pid: child.pid! };
+  const id = new Promise<string>((resolve) => {
+    createInterface({ input: child.stdout }).once('line', resolve);
+  });
+  return { pid: child.pid!, id };
 }

@@ -1,8 +1,21 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { Lab } from '../../src/lab/lab.ts';
 import { type LabOptions, labDefaults, labLimits, planLab } from '../../src/lab/plan.ts';
 import { addCables, allHosts, namespaces, serverPorts } from '../../src/lab/topology.ts';
 
 const largest = { ...labDefaults, servers: labLimits.servers, clients: labLimits.clients };
+
+describe('setting a lab up', () => {
+  test('needs root, and says so before it does anything', async () => {
+    vi.spyOn(process, 'getuid').mockReturnValue(1000);
+    await expect(Lab.up()).rejects.toMatchObject({
+      code: 'PERMISSION',
+      exitCode: 6,
+      hint: expect.stringContaining('sudo'),
+    });
+    vi.restoreAllMocks();
+  });
+});
 
 describe('the plan of a lab', () => {
   test('refuses options out of range with a usage error that names them', () => {
