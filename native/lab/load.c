@@ -322,7 +322,7 @@ static void run(void)
 
 	while (!draining || has_pending()) {
 		wake = UINT64_MAX;
-		for (; sleeper_count && sleepers[0].until_ns <= now; ) {
+		while (sleeper_count && sleepers[0].until_ns <= now) {
 			struct connection *c = wake_first();
 
 			c->ready++;
