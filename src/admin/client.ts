@@ -13,9 +13,13 @@ async function get(socketPath: string, path: string): Promise<IncomingMessage> {
     asked.end();
   });
   if (response.statusCode === 200) return response;
-  throw new InbandError('DAEMON_UNREACHABLE', `${socketPath}: ${path} was answered with ${response.statusCode}`, {
-    hint: 'is the daemon of the same version?',
-  });
+  throw new InbandError(
+    'DAEMON_UNREACHABLE',
+    `${socketPath}: ${path} was answered with ${response.statusCode}`,
+    {
+      hint: 'is the daemon of the same version?',
+    },
+  );
 }
 
 /**

@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { mkdirSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { InbandError } from '../errors.ts';
@@ -86,10 +86,17 @@ async function makeRoom(path: string): Promise<void> {
 
 function refused(path: string, cause: NodeJS.ErrnoException): InbandError {
   const code = cause.code === 'EACCES' || cause.code === 'EPERM' ? 'PERMISSION' : 'ENVIRONMENT';
-  return new InbandError(code, `${path}: ${cause.message}`, { hint: 'give a path that can be written with --socket', cause });
+  return new InbandError(code, `${path}: ${cause.message}`, {
+    hint: 'give a path that can be written with --socket',
+    cause,
+  });
 }
 
-function answer(routes: Readonly<Record<string, Route>>, request: IncomingMessage, response: ServerResponse): void {
+function answer(
+  routes: Readonly<Record<string, Route>>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   const path = (request.url ?? '').split('?')[0]!;
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (!route) return refuse(response, 404, `no such path; there is ${Object.keys(routes).join(', ')}`);
