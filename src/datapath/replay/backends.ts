@@ -10,7 +10,7 @@ export class BackendNames {
   number(name: string): number {
     const known = this.#numbers.get(name);
     if (known !== undefined) return known;
-    if (this.names.length === backendsMax - 1 && name !== 'other') return this.number('other');
+    if (this.names.length >= backendsMax - 1 && name !== 'other') return this.number('other');
     this.#numbers.set(name, this.names.length);
     return this.names.push(name) - 1;
   }

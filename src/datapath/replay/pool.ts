@@ -26,7 +26,7 @@ export class Pool {
   /** Number among all backends of each pool member, and back. */
   readonly #numbers: number[] = [];
   readonly #members = new Map<number, number>();
-  #windows: Window[] = [];
+  readonly #windows: Window[] = [];
   #weights = new Float64Array(0);
   #shares = new Float64Array(0);
   #builder: TableBuilder | undefined;
@@ -59,7 +59,7 @@ export class Pool {
     const total = this.#backends.reduce((sum, { weight }) => sum + weight, 0);
     this.#weights = Float64Array.from(this.#backends, ({ weight }) => weight / total);
     this.#shares = Float64Array.from(this.#weights);
-    this.#windows = this.#numbers.map(this.#windowOf);
+    this.#windows.push(this.#windowOf(number));
     this.#builder = undefined;
     this.#stale = true;
   }

@@ -29,12 +29,12 @@ export class Reservoir {
   }
 }
 
-/** The value that a fraction `q` (0 to 1) of the sorted values do not exceed (nearest rank); null if there are none. */
+/** The least value that a fraction `q` (0 to 1) of the sorted values do not exceed (nearest rank); null if there are none. */
 export function quantile(sorted: ArrayLike<number>, q: number): number | null {
-  return sorted.length === 0 ? null : sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
+  return sorted.length === 0 ? null : sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]!;
 }
 
-/** The median of values in any order; null if there are none. */
+/** The median of values in any order, the lower of two; null if there are none. */
 export function median(values: readonly number[]): number | null {
   return quantile(Float64Array.from(values).sort(), 0.5);
 }

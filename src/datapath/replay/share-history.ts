@@ -24,13 +24,16 @@ export class ShareHistory {
   }
 
   #push(timeNs: number, shares: Float64Array): void {
+    if (this.timeS.length === pointsMax) this.#thin();
     this.timeS.push(timeNs / 1e9);
     this.share.push([...shares]);
-    if (this.timeS.length < pointsMax) return;
+  }
+
+  /** `pointsMax` is even: the point that comes next is on the doubled step. */
+  #thin(): void {
     const keep = (_: unknown, i: number) => i % 2 === 0;
-    this.timeS.splice(0, Number.POSITIVE_INFINITY, ...this.timeS.filter(keep));
-    this.share.splice(0, Number.POSITIVE_INFINITY, ...this.share.filter(keep));
+    this.timeS.splice(0, pointsMax, ...this.timeS.filter(keep));
+    this.share.splice(0, pointsMax, ...this.share.filter(keep));
     this.#stepNs *= 2;
-    this.#nextNs = this.timeS.at(-1)! * 1e9 + this.#stepNs;
   }
 }
