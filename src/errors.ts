@@ -31,6 +31,9 @@ const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
+/** Whether a text, such as one printed by another process, is a code. */
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(errorCodes, text);
+
 /**
  * An error that a user can act on: what happened in one line, and a hint that says what to do about it.
  * `code` is stable and documented; programs switch on it, never on the message.

@@ -7,7 +7,9 @@ import type { LatencySeries } from '../datapath/replay/result.ts';
 export interface ChartSet {
   /** Range of the time axis in seconds, the same in every chart. */
   timeS: [min: number, max: number];
-  charts: (PointChart | ShareChart)[];
+  /** What the time is counted from: `capture time`. */
+  timeLabel: string;
+  charts: (PointChart | ShareChart | LineChart)[];
   /** Points that charts refer to by index: several may show the same. */
   points: Points[];
 }
@@ -38,6 +40,19 @@ export interface ShareChart {
   id: string;
   timeS: number[];
   series: { label: string; color: string; percent: number[] }[];
+}
+
+/** Lines over time on a linear axis from 0; a line has a gap where a value is null. */
+export interface LineChart {
+  kind: 'lines';
+  id: string;
+  unit: 'us' | 'percent';
+  /** End of the axis of values; a line that goes beyond leaves the chart. */
+  max: number;
+  timeS: number[];
+  series: { label: string; color: string; values: (number | null)[] }[];
+  /** A span of time that is shaded and named. */
+  span: { fromS: number; toS: number; label: string };
 }
 
 /** Points in order of time; no two at the same time, for the charts tell points of a series apart by their time. */

@@ -1,5 +1,5 @@
 import type uPlot from 'uplot';
-import type { ChartSet, PointChart, ShareChart } from './charts.ts';
+import type { ChartSet, LineChart, PointChart, ShareChart } from './charts.ts';
 
 /**
  * The chart code that runs in the browser. A page gets the text of these functions, so they refer to one another, to
@@ -27,7 +27,11 @@ function drawCharts(UPlot: typeof uPlot, window: BrowserWindow, set: ChartSet): 
     const holder = window.document.getElementById(chart.id);
     if (!holder) continue;
     const [options, data] =
-      chart.kind === 'points' ? pointPlot(UPlot, set, chart, color) : sharePlot(UPlot, set, chart, color);
+      chart.kind === 'points'
+        ? pointPlot(UPlot, set, chart, color)
+        : chart.kind === 'shares'
+          ? sharePlot(UPlot, set, chart, color)
+          : linePlot(set, chart, color);
     const height = () => (holder.clientWidth < 500 ? 220 : 270);
     const plot = new UPlot(
       { ...options, width: holder.clientWidth, height: height() },
@@ -71,7 +75,7 @@ function pointPlot(UPlot: typeof uPlot, set: ChartSet, chart: PointChart, color:
     };
   });
   const colors = chart.series.map(({ color }) => color);
-  const options = plotOptions(color, colors, series, {
+  const options = plotOptions(set, color, colors, series, {
     scale: { distr: 3, range: () => [min, max] },
     axis: {
       splits: () => latencyTicks(min, max),
@@ -82,7 +86,7 @@ function pointPlot(UPlot: typeof uPlot, set: ChartSet, chart: PointChart, color:
   return [options, [times!, ...values] as uPlot.AlignedData];
 }
 
-function sharePlot(UPlot: typeof uPlot, _set: ChartSet, chart: ShareChart, color: Color): Plot {
+function sharePlot(UPlot: typeof uPlot, set: ChartSet, chart: ShareChart, color: Color): Plot {
   // Each area goes from 0 to the sum of its own share and those below, and covers the lower part of those before.
   const sums = chart.series.map((_, first) =>
     chart.timeS.map((_, step) =>
@@ -100,15 +104,54 @@ function sharePlot(UPlot: typeof uPlot, _set: ChartSet, chart: ShareChart, color
     }),
   );
   const colors = chart.series.map(({ color }) => color);
-  const options = plotOptions(color, colors, series, {
+  const options = plotOptions(set, color, colors, series, {
     scale: { range: () => [0, 100] },
     axis: { splits: () => [0, 25, 50, 75, 100], values: (_plot, ticks) => ticks.map((tick) => `${tick}%`) },
   });
   return [{ ...options, class: 'shares' }, [chart.timeS, ...sums]];
 }
 
+function linePlot(set: ChartSet, chart: LineChart, color: Color): Plot {
+  const text = (value: number) => (chart.unit === 'us' ? latencyText(value) : `${Number(value.toFixed(1))}%`);
+  const series = chart.series.map(
+    ({ label, color: name }): uPlot.Series => ({
+      label,
+      stroke: () => color(name),
+      width: 2,
+      points: { show: false },
+      value: (_plot, value) => (value == null ? '-' : text(value)),
+    }),
+  );
+  const colors = chart.series.map(({ color }) => color);
+  const options = plotOptions(set, color, colors, series, {
+    scale: { range: () => [0, chart.max] },
+    axis: { values: (_plot, ticks) => ticks.map(text) },
+  });
+  const hooks = { drawClear: [(plot: uPlot) => shadeSpan(plot, chart.span, color)] };
+  return [{ ...options, hooks }, [chart.timeS, ...chart.series.map(({ values }) => values)]];
+}
+
+/** Shades a span of time before anything else is drawn, and names it at the top. */
+function shadeSpan(plot: uPlot, span: LineChart['span'], color: Color): void {
+  const { ctx, bbox } = plot;
+  const [left, right] = [span.fromS, span.toS].map((time) =>
+    Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(time, 'x', true))),
+  ) as [number, number];
+  // Sizes on the canvas are in pixels of the screen, of which a CSS pixel may have several.
+  const pixels = ctx.canvas.width / plot.width;
+  ctx.save();
+  ctx.fillStyle = color('shade');
+  ctx.fillRect(left, bbox.top, right - left, bbox.height);
+  ctx.fillStyle = color('muted');
+  ctx.font = `${12 * pixels}px system-ui, sans-serif`;
+  ctx.textBaseline = 'top';
+  ctx.fillText(span.label, left + 6 * pixels, bbox.top + 4 * pixels, Math.max(0, right - left - 8 * pixels));
+  ctx.restore();
+}
+
 /** What all charts share: the time axis, the crosshair that moves in all of them, and zooming by dragging. */
 function plotOptions(
+  set: ChartSet,
   color: Color,
   colors: string[],
   series: uPlot.Series[],
@@ -124,7 +167,7 @@ function plotOptions(
     ],
     scales: { x: { time: false }, y: y.scale },
     axes: [
-      { ...axis, label: 'capture time (s)', labelSize: 22, size: 30 },
+      { ...axis, label: `${set.timeLabel} (s)`, labelSize: 22, size: 30 },
       { ...axis, ...y.axis, size: 58 },
     ],
     padding: [12, 12, 0, 0],
@@ -161,6 +204,13 @@ function latencyTicks(min: number, max: number): number[] {
 }
 
 /** The functions as the text of a script that defines `drawCharts(uPlot, window, set)`. */
-export const clientScript = [drawCharts, pointPlot, sharePlot, plotOptions, latencyText, latencyTicks].join(
-  '\n',
-);
+export const clientScript = [
+  drawCharts,
+  pointPlot,
+  sharePlot,
+  linePlot,
+  shadeSpan,
+  plotOptions,
+  latencyText,
+  latencyTicks,
+].join('\n');

@@ -76,7 +76,7 @@ function replayCharts(result: ReplayResult, timeline: ReplayTimeline, axisNs: [n
     return [{ kind: 'points', id: panelId(index), latencyUs, series }];
   });
   const shares = result.policy ? shareCharts(result.policy, spanS) : [];
-  return { timeS: [0, spanS], charts: [...panels, ...shares], points };
+  return { timeS: [0, spanS], timeLabel: 'capture time', charts: [...panels, ...shares], points };
 }
 
 const panelId = (estimator: number): string => `latency-${estimator}`;

@@ -44,7 +44,9 @@ export function shareChart(policy: PolicySummary, width: number, paint: Paint): 
   return [
     ...wrapLines(caption, width, '').map((line) => paint('dim', line)),
     ...charts.flatMap((lines, index) => (height > 1 && index > 0 ? ['', ...lines] : lines)),
-    ...timeAxis(policy, chartWidth).map((line) => paint('dim', indent + line)),
+    ...timeAxis(policy.time_s[0]!, policy.time_s.at(-1)! - policy.time_s[0]!, chartWidth).map((line) =>
+      paint('dim', indent + line),
+    ),
   ];
 }
 
@@ -74,8 +76,11 @@ function resample(values: number[], width: number): number[] {
   });
 }
 
-/** Values as blocks, `height` lines from top to bottom; what is above 0 shows at least the lowest block. */
-function areaLines(values: number[], top: number, height: number): string[] {
+/**
+ * Values as blocks, `height` lines from top to bottom; what is above 0 shows at least the lowest block, what is not
+ * shows none.
+ */
+export function areaLines(values: readonly number[], top: number, height: number): string[] {
   const steps = blocks.length - 1;
   const levels = values.map((value) =>
     value <= 0 ? 0 : Math.max(1, Math.round((Math.min(value, top) / top) * height * steps)),
@@ -86,10 +91,8 @@ function areaLines(values: number[], top: number, height: number): string[] {
   });
 }
 
-/** The time axis: a rule with ticks at round times, and the times below their ticks. */
-function timeAxis(policy: PolicySummary, width: number): string[] {
-  const start = policy.time_s[0]!;
-  const span = policy.time_s.at(-1)! - start;
+/** The time axis, in seconds: a rule with ticks at round times, and the times below their ticks. */
+export function timeAxis(start: number, span: number, width: number): string[] {
   const rule = ['└', ...'─'.repeat(width), '┘'];
   const labels = ' '.repeat(rule.length + 5).split('');
   const step = roundStep(span, Math.max(1, Math.floor(width / 12)));

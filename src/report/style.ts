@@ -5,14 +5,14 @@
 export const styleSheet = `
 :root {
   --background: #ffffff; --text: #1c2127; --muted: #57606a; --grid: #e3e6ea; --panel: #f6f7f9;
-  --truth: #a9b0b8; --other: #6e7681; --warning: #8a4b00; --warning-panel: #fff4e0;
+  --truth: #a9b0b8; --other: #6e7681; --warning: #8a4b00; --warning-panel: #fff4e0; --shade: #f4eef0;
   --series-1: #0072b2; --series-2: #d55e00; --series-3: #009e73; --series-4: #cc79a7;
   --series-5: #e69f00; --series-6: #56b4e9; --series-7: #5d3a9b;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --background: #14171c; --text: #e6e9ed; --muted: #9aa4af; --grid: #2a3038; --panel: #1c2128;
-    --truth: #6b7480; --other: #8b949e; --warning: #ffc46b; --warning-panel: #33270f;
+    --truth: #6b7480; --other: #8b949e; --warning: #ffc46b; --warning-panel: #33270f; --shade: #2a2328;
     --series-1: #4aa3df; --series-2: #f07f2e; --series-3: #1fbf91; --series-4: #e394c0;
     --series-5: #f0b93a; --series-6: #9bd3f5; --series-7: #f0e442;
   }
