@@ -1,6 +1,5 @@
 import { type FlowTable, flowClosing, flowEstablished, flowNew } from '../flow/table.ts';
 import { type Emit, type Estimator, latencyNsMax } from '../latency/estimator.ts';
-import { ipProtoTcp } from '../net/constants.ts';
 import { type Packet, tcpAck, tcpFin, tcpRst, tcpSyn } from '../net/packet.ts';
 import type { Ns } from '../units.ts';
 
@@ -80,8 +79,8 @@ export class Engine {
     const { flows } = this;
     const { src0, src1, src2, src3 } = packet;
     const portAndVip = (packet.srcPort << 16) | vip;
-    const isTcp = packet.proto === ipProtoTcp;
-    const flags = isTcp ? packet.tcpFlags : 0;
+    // UDP packets have none.
+    const flags = packet.tcpFlags;
     const isSyn = (flags & (tcpSyn | tcpAck)) === tcpSyn;
 
     let flow = flows.find(src0, src1, src2, src3, portAndVip, now);

@@ -183,10 +183,12 @@ describe('the life of a TCP flow', () => {
   });
 
   it('a SYN on a flow that was seen from its middle on starts a new flow', () => {
-    const { world, send } = aWorld();
-    send({ flags: tcpAck });
-    world.next = 5;
-    expect(send({ flags: tcpSyn, seq: 77 })).toBe(5);
+    for (const seq of [1, 77]) {
+      const { world, send } = aWorld();
+      send({ flags: tcpAck, seq: 77 });
+      world.next = 5;
+      expect(send({ flags: tcpSyn, seq })).toBe(5);
+    }
   });
 
   it('a reset goes to the backend of its flow and ends it', () => {
@@ -201,8 +203,9 @@ describe('the life of a TCP flow', () => {
 
   it('a reset of an unknown flow is routed and makes none', () => {
     const { send, flows, engine } = aWorld();
+    send({ srcPort: 9 });
     expect(send({ flags: tcpRst })).toBe(0);
-    expect(flows.counters.created).toBe(0);
+    expect(flows.counters.created).toBe(1);
     expect(engine.flow).toBe(-1);
     expect(engine.counters.untracked).toBe(0);
   });

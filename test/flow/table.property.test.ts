@@ -175,6 +175,6 @@ it('in a larger table that overflows, a key finds its own flow or none', () => {
       expect(new Set(live).size).toBe(live.length);
       expect(live.length).toBe(table.active);
     }),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { seededSecret, TabulationHash, tabulationSecretWords } from '../../src/flow/tabulation.ts';
 
-const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+const word = fc.oneof(fc.constant(0), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }));
 const key = fc.tuple(word, word, word, word, word);
 
 it('the hash is the exclusive or of one secret word per byte of the key', () => {
@@ -17,9 +17,8 @@ it('the hash is the exclusive or of one secret word per byte of the key', () => 
   fc.assert(
     fc.property(key, (key) => {
       expect(hash.hash(...key)).toBe(literal(key));
-      const ipv4 = [key[0], 0, 0, 0, key[4]] as typeof key;
-      expect(hash.hash(...ipv4)).toBe(literal(ipv4));
     }),
+    { numRuns: 1000 },
   );
 });
 

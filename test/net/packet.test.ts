@@ -324,6 +324,13 @@ describe('IPv6', () => {
     expect(decodeFrame({ ...v6, extensions: [extension(60, 5, 0)] }).verdict).toBe('malformed');
   });
 
+  it('an extension header is not continued in what comes after the packet', () => {
+    const trailer = new Uint8Array(40);
+    expect(verdictOf(patched({ ...v6, extensions: [extension(60, 8, 0)], trailer }, { 19: 4 }))).toBe(
+      'malformed',
+    );
+  });
+
   it('an extension header cut off by the capture is truncated', () => {
     const data = buildFrame({ ...v6, tcp, extensions: [extension(60, 264, 32)] });
     expect(verdictOf(data, { captured: 14 + 40 + 7 })).toBe('truncated');
