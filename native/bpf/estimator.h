@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#ifndef INBAND_ESTIMATOR_H
+#define INBAND_ESTIMATOR_H
+
+#include "maps.h"
+
+/* The number of the timeout after which gaps get rarest, + 1; 0 without a gap. As `#cliff` of src/latency/ensemble.ts. */
+static __always_inline __u32 cliff_of(const struct inband_traffic *counts)
+{
+	/* The steepest ratio so far; a / b > best_a / best_b is written as products, which are exact. */
+	__u64 best_a = 0, best_b = 1;
+	__u32 best = 0;
+
+	if (!counts->gaps[0])
+		return 0;
+	for (__u32 i = 0; i + 1 < INBAND_TIMEOUTS_MAX; i++) {
+		__u64 a = (__u64)counts->gaps[i] + config.cliff_more;
+		__u64 b = (__u64)counts->gaps[i + 1] + config.cliff_more;
+
+		if (i + 1 < config.timeout_count && a * best_b > best_a * b) {
+			best_a = a;
+			best_b = b;
+			best = i + 1;
+		}
+	}
+	return best;
+}
+
+/* An epoch ends with the first packet that is at least its length after the start; the first packet only starts one. */
+static __noinline void end_epoch(struct inband_traffic *counts, __u64 now_ns)
+{
+	if (counts->epoch_start_ns) {
+		__u32 cliff = cliff_of(counts);
+
+		if (cliff)
+			counts->chosen = cliff;
+		for (int i = 0; i < INBAND_TIMEOUTS_MAX; i++)
+			counts->gaps[i] = 0;
+	}
+	counts->epoch_start_ns = now_ns;
+}
+
+/* Time of the first packet of a flow's last batch. */
+static __always_inline __u64 batch_ns(const struct inband_flow *line, __u32 timeout)
+{
+	return line->batch_low[timeout] | (__u64)line->batch_high[timeout] << 32;
+}
+
+/*
+ * ENSEMBLETIMEOUT for one more packet of a flow, `gap_ns` after the one before; the same as `observe` of
+ * src/latency/ensemble.ts with counts per backend. True with a sample, to be cut to INBAND_BATCH_TIME_BITS bits.
+ */
+static __always_inline int observe_gap(struct inband_flow *line, struct inband_traffic *counts, __u64 now_ns,
+				       __s64 gap_ns, __u64 *latency_ns)
+{
+	__u32 crossed = 0;
+	int is_sample = 0;
+
+	for (__u32 i = 0; i < INBAND_TIMEOUTS_MAX && gap_ns > (__s64)config.timeout_ns[i]; i++) {
+		counts->gaps[i]++;
+		crossed = i + 1;
+	}
+	if (now_ns - counts->epoch_start_ns >= config.epoch_ns)
+		end_epoch(counts, now_ns);
+	if (!crossed)
+		return 0;
+	if (counts->chosen && crossed >= counts->chosen && counts->chosen <= INBAND_TIMEOUTS_MAX) {
+		*latency_ns = now_ns - batch_ns(line, counts->chosen - 1);
+		is_sample = 1;
+	}
+	for (__u32 i = 0; i < INBAND_TIMEOUTS_MAX && i < crossed; i++) {
+		line->batch_low[i] = now_ns;
+		line->batch_high[i] = now_ns >> 32;
+	}
+	return is_sample;
+}
+
+#endif

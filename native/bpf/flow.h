@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#ifndef INBAND_FLOW_H
+#define INBAND_FLOW_H
+
+#include "maps.h"
+
+/*
+ * The flow table. A flow has INBAND_CHOICES sets in which its line may be, and in each of them an order in which lines
+ * are searched. A set counts the flows that passed it by (`spilled`), so that a search ends at the first set that
+ * nobody passed: nearly always the first.
+ *
+ * Several CPUs use it at once, without locks:
+ *
+ * - A line is taken by a compare-and-swap of its key to BUSY, filled, and published by an exchange of BUSY for its key.
+ *   Who does not get it treats the packet as one of a flow without a line (`contended`). A program runs to its end on
+ *   its CPU, so that no line stays BUSY.
+ * - Who found its key reads the backend and then the key again: if both are its own, so is the backend between them.
+ * - A flow may be inserted twice if two CPUs see its first packets at once, and each finds another free line. Both took
+ *   the backend from the same slot at the same time. A search always finds the line that is earlier in the flow's order,
+ *   as a flow that begins anew stays in its line; the other one, seen once, times out.
+ * - Two CPUs that update one flow, or one that updates a line which another takes at that moment, lose at most each
+ *   other's update: times that are wrong by no more than they differ, or halves of two of them. A sample from those is
+ *   one sample that is wrong, and dropped when it is negative or absurd. A line is only taken from a flow that was seen
+ *   once or had been idle for long, so that this needs a packet in that very moment.
+ */
+
+#define STATE_MASK 3
+#define RANK_SHIFT 62
+#define RANK_IN_USE 3ULL
+#define KEY_BUSY ((__u64)INBAND_KEY_BUSY << 48)
+
+/* What a new flow is made from. */
+struct opening {
+	__u64 key;
+	__u64 now_ns;
+	__u32 hash;
+	__u32 isn;
+	__u8 state;
+	__u16 backend;
+};
+
+/* Multilinear hashing, which is strongly universal (Dietzfelbinger, 1996): who lacks the secret cannot aim. */
+static __always_inline __u32 hash_of(__u64 key, int first)
+{
+	return ((__u32)key * config.secret[first] + (key >> 32) * config.secret[first + 1] + config.secret[first + 2]) >> 32;
+}
+
+static __always_inline struct inband_flow_set *set_at(__u32 hash)
+{
+	return entry(&flows, (__u64)hash * config.set_count >> 32);
+}
+
+/* A set of a flow by choice; the first is chosen by `hash` alone. */
+static __always_inline struct inband_flow_set *set_of(__u64 key, __u32 hash, __u32 choice)
+{
+	return set_at(choice ? hash + choice * hash_of(key, 3) : hash);
+}
+
+/* The line to be searched at step `i`: pairs of lines first, as CPUs fetch those together. */
+static __always_inline struct inband_flow *line_of(struct inband_flow_set *set, __u32 hash, __u32 i)
+{
+	return &set->lines[(hash ^ i) & (INBAND_WAYS - 1)];
+}
+
+static __always_inline struct inband_flow *find_in(struct inband_flow_set *set, __u32 hash, __u64 key)
+{
+	for (__u32 i = 0; i < INBAND_WAYS; i++) {
+		struct inband_flow *line = line_of(set, hash, i);
+
+		if (line->key == key)
+			return line;
+	}
+	return NULL;
+}
+
+static __noinline struct inband_flow *find_beyond(__u64 key, __u32 hash)
+{
+	for (__u32 choice = 1; choice < INBAND_CHOICES; choice++) {
+		struct inband_flow_set *set = set_of(key, hash, choice);
+		struct inband_flow *line;
+
+		if (!set)
+			return NULL;
+		line = find_in(set, hash, key);
+		if (line)
+			return line;
+		if (!set->lines[0].spilled)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* The line of a flow; NULL if it has none. */
+static __always_inline struct inband_flow *find_flow(__u64 key, __u32 hash)
+{
+	struct inband_flow_set *set = set_at(hash);
+	struct inband_flow *line;
+
+	if (!set)
+		return NULL;
+	line = find_in(set, hash, key);
+	if (!line && set->lines[0].spilled)
+		return find_beyond(key, hash);
+	return line;
+}
+
+/* Whether a flow has been idle for longer than its state allows. A clock that went backwards counts as no time. */
+static __always_inline int is_past(const struct inband_flow *line, __u64 now_ns)
+{
+	return (__s64)(now_ns - line->last_ns) > (__s64)config.idle_ns[line->state & STATE_MASK];
+}
+
+/* How willingly a flow is lost, least first: past its time-out, not established, long idle; of equals the one idle longest. */
+static __always_inline __u64 score_of(const struct inband_flow *line, __u64 now_ns)
+{
+	__u64 last_ns = line->last_ns;
+	__u64 rank = RANK_IN_USE;
+
+	if (is_past(line, now_ns))
+		rank = 0;
+	else if ((line->state & STATE_MASK) != INBAND_STATE_ESTABLISHED)
+		rank = 1;
+	else if ((__s64)(now_ns - last_ns) >= (__s64)config.evictable_ns)
+		rank = 2;
+	return rank << RANK_SHIFT | (last_ns & ((1ULL << RANK_SHIFT) - 1));
+}
+
+static __always_inline int take_line(struct inband_flow *line, __u64 key)
+{
+	return __sync_val_compare_and_swap(&line->key, key, KEY_BUSY) == key;
+}
+
+/* Counts one flow more, or less, in every set that a flow passed before it came to its own. */
+static __always_inline void count_spilled(__u64 key, __u32 hash, __u32 choices, __s32 more)
+{
+	for (__u32 choice = 0; choice < INBAND_CHOICES && choice < choices; choice++) {
+		struct inband_flow_set *set = set_of(key, hash, choice);
+
+		if (set)
+			__sync_fetch_and_add(&set->lines[0].spilled, more);
+	}
+}
+
+/* Ends a flow and frees its line; false if another CPU was first. */
+static __always_inline int end_flow(struct inband_flow *line, __u64 key)
+{
+	__u32 choice = line->choice;
+
+	if (__sync_val_compare_and_swap(&line->key, key, 0) != key)
+		return 0;
+	if (choice)
+		count_spilled(key, hash_of(key, 0), choice, -1);
+	return 1;
+}
+
+/* Finds the line that is best lost among two sets of a flow, free ones first. Gives its place, or a negative number. */
+static __noinline int best_room(__u64 key, __u32 hash, __u64 now_ns, __u32 first_choice)
+{
+	__u64 best_score = RANK_IN_USE << RANK_SHIFT;
+	int best = -1;
+
+	for (__u32 choice = first_choice; choice < INBAND_CHOICES && choice < first_choice + 2; choice++) {
+		struct inband_flow_set *set = set_of(key, hash, choice);
+
+		if (!set)
+			return -1;
+		for (__u32 i = 0; i < INBAND_WAYS; i++) {
+			struct inband_flow *line = line_of(set, hash, i);
+			__u64 seen = line->key;
+			__u64 score;
+
+			if (!seen)
+				return choice * INBAND_WAYS + i;
+			if (seen == KEY_BUSY)
+				continue;
+			score = score_of(line, now_ns);
+			if (score < best_score) {
+				best_score = score;
+				best = choice * INBAND_WAYS + i;
+			}
+		}
+	}
+	return best;
+}
+
+/* Takes a line for a new flow: a free one, or that of a flow which may be lost. NULL if there is none, which is counted. */
+static __noinline struct inband_flow *make_room(const struct opening *opening, struct inband_counters *counted)
+{
+	__u64 key = opening->key;
+	__u32 hash = opening->hash;
+	int place = best_room(key, hash, opening->now_ns, 0);
+	struct inband_flow_set *set;
+	struct inband_flow *line;
+	__u32 choice, old_choice;
+	__u64 old, score = 0;
+
+	/* The later choices are for when all flows of the first two are established and in use. */
+	if (place < 0)
+		place = best_room(key, hash, opening->now_ns, 2);
+	if (place < 0) {
+		counted->refused++;
+		return NULL;
+	}
+	choice = place / INBAND_WAYS;
+	set = set_of(key, hash, choice);
+	if (!set)
+		return NULL;
+	line = line_of(set, hash, place);
+	old = line->key;
+	old_choice = line->choice;
+	if (old)
+		score = score_of(line, opening->now_ns);
+	if (old == KEY_BUSY || score >> RANK_SHIFT == RANK_IN_USE || !take_line(line, old)) {
+		counted->contended++;
+		return NULL;
+	}
+	if (old) {
+		if (old_choice)
+			count_spilled(old, hash_of(old, 0), old_choice, -1);
+		if (score >> RANK_SHIFT == 0)
+			counted->idle++;
+		else if (score >> RANK_SHIFT == 1)
+			counted->evicted_unestablished++;
+		else
+			counted->evicted_idle++;
+	}
+	if (choice)
+		count_spilled(key, hash, choice, 1);
+	line->choice = choice;
+	return line;
+}
+
+/* Makes the flow in a line that was taken for it, and publishes it. */
+static __always_inline void fill_line(struct inband_flow *line, const struct opening *opening)
+{
+	__u64 now_ns = opening->now_ns;
+
+	line->last_ns = now_ns;
+	for (int i = 0; i < INBAND_TIMEOUTS_MAX; i++) {
+		line->batch_low[i] = now_ns;
+		line->batch_high[i] = now_ns >> 32;
+	}
+	line->isn = opening->isn;
+	line->state = opening->state;
+	line->backend = opening->backend;
+	__sync_lock_test_and_set(&line->key, opening->key);
+}
+
+/*
+ * The backend of the flow with this key in this line; negative if the line was taken for another one meanwhile. The
+ * additions of 0 make each address depend on what was read before, so that no CPU reads in another order.
+ */
+static __always_inline int backend_of(struct inband_flow *line, __u64 key)
+{
+	__u64 zero = line->key ^ key;
+	__u64 backend;
+
+	if (zero)
+		return -1;
+	barrier_var(zero);
+	backend = *(volatile __u16 *)((void *)&line->backend + zero);
+	zero = backend;
+	asm volatile("%0 &= 0" : "+r"(zero));
+	return *(volatile __u64 *)((void *)&line->key + zero) == key ? (int)backend : -1;
+}
+
+#endif
