@@ -233,7 +233,7 @@ export class Packet {
     this.dstPort = (data[at + 2]! << 8) | data[at + 3]!;
     let udpLength = (data[at + 4]! << 8) | data[at + 5]!;
     // 0 is a jumbogram (RFC 2675, 4); a first fragment states the length of the whole datagram.
-    if (udpLength === 0 || moreFragments) udpLength = length;
+    if (udpLength === 0 || (moreFragments && udpLength > length)) udpLength = length;
     if (udpLength < 8 || udpLength > length) return malformed;
     this.payloadLength = udpLength - 8;
     this.tcpFlags = this.hasTimestamps = 0;

@@ -225,6 +225,9 @@ describe('IPv4', () => {
     expect(verdict).toBe('ok');
     expect(packet.dstPort).toBe(53);
     expect(packet.payloadLength).toBe(24);
+    // Nothing of the datagram is left for the fragments announced; or not even its own header fits.
+    expect(decode(patched({ ...first, udp }, { 38: 0, 39: 20 })).packet.payloadLength).toBe(12);
+    expect(verdictOf(patched({ ...first, udp }, { 38: 0, 39: 7 }))).toBe('malformed');
     expect(decodeFrame({ ...v4, tcp, fragment: { offset: 3, more: true } }).verdict).toBe('fragment');
     expect(decodeFrame({ ...v4, tcp, fragment: { offset: 8191, more: false } }).verdict).toBe('fragment');
   });
