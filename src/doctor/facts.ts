@@ -35,8 +35,8 @@ export interface MachineFacts {
 export interface NativeFacts {
   /** Why it cannot be used; undefined when it can. */
   readonly problem: string | undefined;
-  /** The script that builds it. */
-  readonly builder: string;
+  /** The script that builds it; undefined in a package without sources. */
+  readonly builder: string | undefined;
   /** What the machine lacks to build it, and the command that installs that; only when there is a problem. */
   readonly missingTools: readonly string[];
   readonly installCommand: string;

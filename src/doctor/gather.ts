@@ -60,10 +60,12 @@ async function machineFacts(): Promise<MachineFacts> {
 }
 
 async function nativeFacts(): Promise<NativeFacts> {
-  const builder = fileURLToPath(new URL('build.mjs', toolchain));
+  const script = fileURLToPath(new URL('build.mjs', toolchain));
+  const builder = existsSync(script) ? script : undefined;
   const problem =
     problemOf(addon)?.message ?? (existsSync(passObject) ? undefined : `there is no ${passObject}`);
-  if (problem === undefined) return { problem, builder, missingTools: [], installCommand: '' };
+  if (problem === undefined || builder === undefined)
+    return { problem, builder, missingTools: [], installCommand: '' };
   const { missingTools, installCommand } = await import(toolchain.href);
   return { problem, builder, missingTools: missingTools(), installCommand: installCommand() };
 }

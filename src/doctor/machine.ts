@@ -60,6 +60,9 @@ function native({ native: facts }: MachineFacts): Check {
   const name = 'native';
   const why = 'the part of inband in C talks to the kernel';
   if (facts.problem === undefined) return { name, state: 'ok', found: 'built and loads', why };
+  if (facts.builder === undefined) {
+    return { name, state: 'failed', found: facts.problem, why: `${why}; its sources are not here` };
+  }
   const build = commandLine(['node', facts.builder]);
   if (facts.missingTools.length === 0)
     return { name, state: 'failed', found: facts.problem, why, fix: build };

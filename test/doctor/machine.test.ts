@@ -102,6 +102,13 @@ describe('checks of the machine', () => {
     expect(found.fix).toBe("apt-get install -y clang && node '/opt/in band/build.mjs'");
   });
 
+  test('a native part that is missing with its sources has no command that builds it', () => {
+    const native = { ...machine().native, problem: 'it is not built', builder: undefined };
+    const found = check('native', { native });
+    expect(found).toMatchObject({ state: 'failed', why: expect.stringMatching(/sources are not here/) });
+    expect(found.fix).toBeUndefined();
+  });
+
   test('types, bpffs and the JIT are named with what they are for', () => {
     expect(check('btf', { btf: false })).toMatchObject({
       state: 'failed',
