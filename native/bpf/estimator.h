@@ -40,15 +40,20 @@ static __noinline void end_epoch(struct inband_traffic *counts, __u64 now_ns)
 	counts->epoch_start_ns = now_ns;
 }
 
-/* Time of the first packet of a flow's last batch. */
-static __always_inline __u64 batch_ns(const struct inband_flow *line, __u32 timeout)
+/*
+ * Time since the first packet of a flow's last batch, which was kept in INBAND_BATCH_TIME_BITS bits: a time that went
+ * backwards shows as one of more than INBAND_LATENCY_BITS.
+ */
+static __always_inline __u64 since_batch_ns(const struct inband_flow *line, __u32 timeout, __u64 now_ns)
 {
-	return line->batch_low[timeout] | (__u64)line->batch_high[timeout] << 32;
+	__u64 batch_ns = line->batch_low[timeout] | (__u64)line->batch_high[timeout] << 32;
+
+	return (now_ns - batch_ns) & ((1ULL << INBAND_BATCH_TIME_BITS) - 1);
 }
 
 /*
  * ENSEMBLETIMEOUT for one more packet of a flow, `gap_ns` after the one before; the same as `observe` of
- * src/latency/ensemble.ts with counts per backend. True with a sample, to be cut to INBAND_BATCH_TIME_BITS bits.
+ * src/latency/ensemble.ts with counts per backend. True with a sample.
  */
 static __always_inline int observe_gap(struct inband_flow *line, struct inband_traffic *counts, __u64 now_ns,
 				       __s64 gap_ns, __u64 *latency_ns)
@@ -60,12 +65,15 @@ static __always_inline int observe_gap(struct inband_flow *line, struct inband_t
 		counts->gaps[i]++;
 		crossed = i + 1;
 	}
-	if (now_ns - counts->epoch_start_ns >= config.epoch_ns)
+	if ((__s64)(now_ns - counts->epoch_start_ns) >= (__s64)config.epoch_ns)
 		end_epoch(counts, now_ns);
 	if (!crossed)
 		return 0;
 	if (counts->chosen && crossed >= counts->chosen && counts->chosen <= INBAND_TIMEOUTS_MAX) {
-		*latency_ns = now_ns - batch_ns(line, counts->chosen - 1);
+		*latency_ns = since_batch_ns(line, counts->chosen - 1, now_ns);
+		/* Cut to its bits, a latency of hours could pass for a short one. */
+		if (gap_ns >> INBAND_LATENCY_BITS)
+			*latency_ns = gap_ns;
 		is_sample = 1;
 	}
 	for (__u32 i = 0; i < INBAND_TIMEOUTS_MAX && i < crossed; i++) {

@@ -120,7 +120,7 @@ static __always_inline void update_state(const struct route *route, const struct
 		/* The SYN was the flow's first packet, when the batches of all timeouts began; the last timeout's lasts. */
 		if ((packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK)
 			emit(route, packet, backend, INBAND_KIND_HANDSHAKE,
-			     route->now_ns - batch_ns(line, INBAND_TIMEOUTS_MAX - 1));
+			     since_batch_ns(line, INBAND_TIMEOUTS_MAX - 1, route->now_ns));
 		state &= STATE_MASK;
 	}
 	if (state == INBAND_STATE_NEW && !is_syn(packet))

@@ -22,14 +22,11 @@ static __always_inline __u32 bin_of(__u64 latency_ns)
 	return (octave << INBAND_BIN_SUB_BITS) + (units >> octave);
 }
 
-/*
- * Records a sample and, when somebody listens, hands it on. `sample->latency_ns` is a difference of times of
- * INBAND_BATCH_TIME_BITS bits: a clock that went backwards between CPUs shows as one that is far too long.
- */
+/* Records a sample and, when somebody listens, hands it on. */
 static __noinline void record_sample(const struct inband_sample *sample, __u32 cpu, struct inband_counters *counted)
 {
 	__u32 index = (cpu * config.backend_count + sample->backend) * INBAND_KIND_COUNT + sample->kind;
-	__u64 latency_ns = sample->latency_ns & ((1ULL << INBAND_BATCH_TIME_BITS) - 1);
+	__u64 latency_ns = sample->latency_ns;
 	struct inband_histogram *histogram = entry(&histograms, index);
 	struct inband_sample *record;
 	__u32 bin;
@@ -58,7 +55,6 @@ static __noinline void record_sample(const struct inband_sample *sample, __u32 c
 		return;
 	}
 	*record = *sample;
-	record->latency_ns = latency_ns;
 	/* The reader comes on its own tick. */
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }

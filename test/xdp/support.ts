@@ -1,0 +1,72 @@
+import { onTestFinished } from 'vitest';
+import { XdpProgram, type XdpProgramOptions, type XdpVip } from '../../src/datapath/xdp/program.ts';
+import { epochDefault, timeoutsDefault } from '../../src/latency/ensemble.ts';
+import { parseEndpoint } from '../../src/net/address.ts';
+
+/** Verdicts of XDP programs (linux/bpf.h). */
+export const xdp = { drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
+
+/** The interface that frames of test runs seem to come from: the loopback. */
+export const ingress = 1;
+
+/** Bytes that a test's clock reads first: 0 would mean "never" to the program. */
+export const startNs = 1e12;
+
+export const vip = (text: string, slots = 65_537, firstBackend = 0): XdpVip => ({
+  endpoint: parseEndpoint(text, 'vip'),
+  slots,
+  firstBackend,
+});
+
+/** The MAC of a backend in tests, which ends with its number. */
+export const macOf = (backend: number) => Uint8Array.of(2, 0, 0, 0xbb, backend >> 8, backend & 255);
+export const sourceMac = Uint8Array.of(2, 0, 0, 0x1b, 0, 1);
+
+/** What the program did with a frame: `backend` is -1 unless it was sent to one. */
+export interface Outcome {
+  readonly verdict: number;
+  readonly backend: number;
+  readonly frame: Uint8Array;
+}
+
+/** The test build of the program: time and CPU are what the test says. Every backend is reached by the ingress interface. */
+export class TestProgram {
+  readonly program: XdpProgram;
+  readonly #now: Uint32Array;
+  readonly #cpu: Uint32Array;
+  readonly #out = new Uint8Array(1 << 17);
+
+  constructor(options: Partial<XdpProgramOptions> & { vips: readonly XdpVip[]; backends: number }) {
+    this.program = XdpProgram.load(
+      { flows: 4096, timeoutsNs: timeoutsDefault, epochNs: epochDefault, cliff: 'smooth', ...options },
+      'inband_test',
+    );
+    onTestFinished(() => this.program.close());
+    this.#now = this.program.global('test_now_ns');
+    this.#cpu = this.program.global('test_cpu');
+    for (let backend = 0; backend < options.backends; backend++) {
+      this.program.setBackend(backend, { mac: macOf(backend), sourceMac, ifindex: ingress });
+    }
+  }
+
+  /** Runs the program on a frame at a time on a CPU. The outcome's frame is valid until the next run. */
+  run(frame: Uint8Array, nowNs: number, cpu = 0): Outcome {
+    this.#now[0] = nowNs % 2 ** 32;
+    this.#now[1] = Math.floor(nowNs / 2 ** 32);
+    this.#cpu[0] = cpu;
+    const { verdict, packet } = this.program.testRun(frame, { out: this.#out });
+    const isForwarded = verdict === xdp.tx || verdict === xdp.redirect;
+    return { verdict, backend: isForwarded ? (packet[4]! << 8) | packet[5]! : -1, frame: packet };
+  }
+}
+
+/** Numbers from 0 to 1 that follow from a seed (mulberry32), so that a failure can be seen again. */
+export function seededRandom(seed: number): () => number {
+  let a = seed | 0;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
