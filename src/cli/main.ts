@@ -3,7 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { exitCode, InbandError } from '../errors.ts';
 import { printable } from '../report/format.ts';
+import { labCommand } from './lab.ts';
 import { replayCommand } from './replay.ts';
+import { runCommand } from './run.ts';
+import { samplesCommand } from './samples.ts';
+import { statusCommand } from './status.ts';
 
 /** Version in package.json, the only place that has it. */
 function version(): string {
@@ -16,7 +20,8 @@ function program(): Command {
     .description('Latency-aware layer-4 load balancer: direct server return, Maglev, in-band feedback')
     .version(version())
     .configureHelp({ showGlobalOptions: true });
-  for (const command of [replayCommand()]) inband.addCommand(command);
+  const commands = [runCommand(), statusCommand(), samplesCommand(), replayCommand(), labCommand()];
+  for (const command of commands) inband.addCommand(command);
   throwUsage(inband, 'inband');
   return inband;
 }

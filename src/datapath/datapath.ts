@@ -1,6 +1,22 @@
 import type { LatencyWindow } from '../latency/window.ts';
 import type { SlotTable } from '../maglev/shares.ts';
+import type { Endpoint } from '../net/address.ts';
 import type { Ns } from '../units.ts';
+
+/** What a datapath is told when it is opened. Every vip has all backends; their numbers run over all vips. */
+export interface DatapathOptions {
+  readonly interface: string;
+  readonly vips: readonly Endpoint[];
+  /** Addresses of the backends. */
+  readonly backends: readonly string[];
+  /** Slots of each vip's table. */
+  readonly slots: number;
+  /** Flows to be held at a time. */
+  readonly flows: number;
+  readonly timeoutsNs: readonly Ns[];
+  readonly epochNs: Ns;
+  readonly cliff: 'smooth' | 'infinite';
+}
 
 /** A window over samples that the datapath keeps adding to. */
 export interface LiveWindow extends LatencyWindow {

@@ -1,0 +1,289 @@
+import type { Logger } from 'pino';
+import { AdminServer } from './admin/server.ts';
+import type { Policy } from './control/policy.ts';
+import { Pool, type PoolBackend } from './control/pool.ts';
+import type { Datapath, DatapathOptions, LiveWindow, SampleRecord } from './datapath/datapath.ts';
+import { XdpDatapath } from './datapath/xdp/datapath.ts';
+import { type Endpoint, formatEndpoint } from './net/address.ts';
+import { type Ns, ns } from './units.ts';
+
+/** What a running load balancer is told; every field is a flag of `inband run` and is documented there. */
+export interface RunOptions extends Omit<DatapathOptions, 'backends'> {
+  readonly datapath: 'auto' | 'xdp';
+  /** Backends of every vip; names are addresses. */
+  readonly backends: readonly PoolBackend[];
+  /** One per vip: a policy may keep state. */
+  readonly policies: readonly Policy[];
+  readonly tickNs: Ns;
+  readonly socket: string;
+}
+
+/** How often neighbours and interfaces are looked at. */
+const pollMs = 100;
+/** Latencies in `status` are of at least this long a time, and at most twice. */
+const statusWindowMs = 5_000;
+/** Changes of shares remembered for `/history`. */
+const historyMax = 4_096;
+/** Changes of shares are logged at most this often. */
+const shareLogMs = 1_000;
+
+/** A vip with its pool, while the load balancer runs. */
+interface Service {
+  readonly vip: Endpoint;
+  readonly pool: Pool;
+  /** Number of the first backend among all vips'. */
+  readonly first: number;
+  /** What the policy acts on: one window per backend. */
+  readonly windows: readonly LiveWindow[];
+  /** What status shows: per backend and kind, the window before and the one that fills now. */
+  readonly shown: readonly (readonly [LiveWindow, LiveWindow])[][];
+  obstacles: (string | undefined)[];
+  generation: number;
+  slotsMoved: number;
+}
+
+/** Latencies of a backend and kind, in ns; null without a sample. */
+export interface Latency {
+  readonly samples: number;
+  readonly p50_ns: number | null;
+  readonly p95_ns: number | null;
+  readonly p99_ns: number | null;
+  readonly mean_ns: number | null;
+}
+
+/** Shares of a vip from a moment on, on the monotonic clock. */
+export interface ShareChange {
+  readonly time_ns: number;
+  readonly vip: string;
+  readonly generation: number;
+  readonly share: readonly number[];
+  readonly slots_moved: number;
+}
+
+/**
+ * A running load balancer: a datapath, and the control loop that turns what it measures into slots. On every tick it
+ * reads windows from, and writes slots to, memory that the datapath shares; the kernel is not called.
+ */
+export class LoadBalancer {
+  readonly #options: RunOptions;
+  readonly #log: Logger;
+  readonly #datapath: Datapath;
+  readonly #services: Service[];
+  readonly #startedAt = new Date();
+  readonly #history: ShareChange[] = [];
+  readonly #timers: NodeJS.Timeout[] = [];
+  #admin: AdminServer | undefined;
+  #ticks = 0;
+  #ticksLate = 0;
+  #lastTickNs = monotonicNs();
+  #lastShareLogMs = 0;
+
+  private constructor(options: RunOptions, datapath: Datapath, log: Logger) {
+    this.#options = options;
+    this.#datapath = datapath;
+    this.#log = log;
+    this.#services = options.vips.map((vip, i) => this.#service(vip, i));
+  }
+
+  /**
+   * Starts to forward and to control, and answers on the local socket.
+   * @throws InbandError for what the machine lacks or refuses; nothing is left behind then
+   */
+  static async start(options: RunOptions, log: Logger): Promise<LoadBalancer> {
+    const datapath = XdpDatapath.open({ ...options, backends: options.backends.map(({ name }) => name) });
+    try {
+      const balancer = new LoadBalancer(options, datapath, log);
+      balancer.#poll();
+      balancer.#admin = await AdminServer.listen(options.socket, {
+        '/status': { json: () => balancer.status() },
+        '/history': { json: () => balancer.#history },
+        '/samples': { stream: (write) => balancer.#stream(write) },
+      });
+      const { name, mode, reason } = datapath;
+      log.info({
+        event: 'started',
+        datapath: name,
+        mode,
+        ...(reason && { reason }),
+        interface: options.interface,
+      });
+      balancer.#run();
+      return balancer;
+    } catch (error) {
+      datapath.close();
+      throw error;
+    }
+  }
+
+  /** Stops forwarding and leaves nothing behind. */
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#datapath.close();
+    await this.#admin?.close();
+    this.#log.info({ event: 'stopped' });
+  }
+
+  /** What `inband status --json` prints. */
+  status() {
+    const { name, mode, reason, kinds } = this.#datapath;
+    return {
+      schema: 'inband.status/1',
+      pid: process.pid,
+      started_at: this.#startedAt.toISOString(),
+      datapath: { name, mode, reason, interface: this.#options.interface },
+      policy: { name: this.#options.policies[0]!.name, tick_ms: this.#options.tickNs / 1e6 },
+      control: { ticks: this.#ticks, ticks_late: this.#ticksLate },
+      vips: this.#services.map((service) => ({
+        vip: formatEndpoint(service.vip),
+        slots: this.#options.slots,
+        generation: service.generation,
+        slots_moved: service.slotsMoved,
+        backends: service.pool.backends.map(({ name: backend, weight }, i) => ({
+          backend,
+          weight,
+          share: service.pool.shares[i]!,
+          state: service.obstacles[i] === undefined ? 'up' : 'unusable',
+          ...(service.obstacles[i] !== undefined && { obstacle: service.obstacles[i] }),
+          ...this.#datapath.traffic(service.first + i),
+          latency: Object.fromEntries(
+            kinds.map((kind, k) => [kind, latencyOf(service.shown[i]![k]!)]),
+          ) as Record<string, Latency>,
+        })),
+      })),
+      packets: this.#datapath.packets(),
+      flows: this.#datapath.flows(),
+    };
+  }
+
+  #service(vip: Endpoint, index: number): Service {
+    const { backends, policies, slots } = this.#options;
+    const first = index * backends.length;
+    const kinds = this.#datapath.kinds;
+    const controlled = Math.max(
+      0,
+      kinds.findIndex((kind) => kind.startsWith('ensemble')),
+    );
+    const windows = backends.map((_, b) => this.#datapath.window(first + b, controlled));
+    const pool = new Pool(policies[index]!, backends, windows, { slots });
+    return {
+      vip,
+      pool,
+      first,
+      windows,
+      shown: backends.map((_, b) =>
+        kinds.map(
+          (_, k) => [this.#datapath.window(first + b, k), this.#datapath.window(first + b, k)] as const,
+        ),
+      ),
+      obstacles: backends.map(() => 'not looked at yet'),
+      generation: 0,
+      slotsMoved: 0,
+    };
+  }
+
+  #run(): void {
+    const tickMs = this.#options.tickNs / 1e6;
+    this.#timers.push(
+      setInterval(() => this.#tick(), tickMs),
+      setInterval(() => this.#poll(), pollMs),
+      setInterval(() => this.#turnWindows(), statusWindowMs),
+    );
+  }
+
+  #tick(): void {
+    const now = monotonicNs();
+    this.#ticks++;
+    if (now - this.#lastTickNs > 2 * this.#options.tickNs + 1e6) this.#ticksLate++;
+    this.#lastTickNs = now;
+    for (const service of this.#services) {
+      let sampled = false;
+      for (const window of service.windows) sampled = window.update() || sampled;
+      if (!sampled && service.pool.policy.trigger === 'sample') continue;
+      if (service.pool.decide(now)) this.#publish(service, now);
+    }
+  }
+
+  #publish(service: Service, now: Ns): void {
+    const moved = service.pool.publish(this.#datapath.slots(this.#services.indexOf(service)));
+    if (moved === 0) return;
+    service.generation++;
+    service.slotsMoved += moved;
+    const share = [...service.pool.shares];
+    const vip = formatEndpoint(service.vip);
+    this.#history.push({ time_ns: now, vip, generation: service.generation, share, slots_moved: moved });
+    if (this.#history.length > historyMax) this.#history.splice(0, historyMax / 2);
+    if (now / 1e6 - this.#lastShareLogMs < shareLogMs) return;
+    this.#lastShareLogMs = now / 1e6;
+    this.#log.info({ event: 'shares_changed', vip, generation: service.generation, share });
+  }
+
+  #poll(): void {
+    this.#datapath.poll();
+    for (const service of this.#services) {
+      const obstacles = service.pool.backends.map((_, i) => this.#datapath.obstacle(service.first + i));
+      const changed = obstacles.flatMap((obstacle, i) => (obstacle === service.obstacles[i] ? [] : [i]));
+      if (changed.length === 0) continue;
+      service.obstacles = obstacles;
+      for (const i of changed) {
+        const obstacle = obstacles[i];
+        service.pool.setUsable(i, obstacle === undefined);
+        const about = { vip: formatEndpoint(service.vip), backend: service.pool.backends[i]!.name };
+        if (obstacle === undefined) this.#log.info({ event: 'backend_usable', ...about });
+        else this.#log.warn({ event: 'backend_unusable', ...about, obstacle });
+      }
+      this.#publish(service, monotonicNs());
+    }
+  }
+
+  /** Starts the next window of what status shows; the one before stays to be read. */
+  #turnWindows(): void {
+    for (const { shown } of this.#services) {
+      for (const pair of shown.flat()) {
+        for (const window of pair) window.update();
+        const full = pair[0].count >= pair[1].count ? pair[0] : pair[1];
+        full.reset();
+      }
+    }
+  }
+
+  #stream(write: (line: string) => void): () => void {
+    const backends = this.#services.flatMap(({ pool }) => pool.backends.map(({ name }) => name));
+    return this.#datapath.listen((samples: readonly SampleRecord[]) => {
+      for (const sample of samples) {
+        write(
+          `${JSON.stringify({
+            time_ns: sample.timeNs,
+            kind: sample.kind,
+            latency_ns: sample.latencyNs,
+            client_addr: sample.clientAddress,
+            client_port: sample.clientPort,
+            vip: formatEndpoint(this.#services[sample.vip]!.vip),
+            backend: backends[sample.backend],
+          })}\n`,
+        );
+      }
+    });
+  }
+}
+
+/** What `status` gives: documented in the README, never renamed within a version of its schema. */
+export type Status = ReturnType<LoadBalancer['status']>;
+
+/** Figures of the longer of two windows; null without a sample. */
+function latencyOf(pair: readonly [LiveWindow, LiveWindow]): Latency {
+  for (const window of pair) window.update();
+  const window = pair[0].count >= pair[1].count ? pair[0] : pair[1];
+  const known = (value: number) => (window.count === 0 ? null : value);
+  return {
+    samples: window.count,
+    p50_ns: known(window.percentileNs(50)),
+    p95_ns: known(window.percentileNs(95)),
+    p99_ns: known(window.percentileNs(99)),
+    mean_ns: known(Math.round(window.meanNs)),
+  };
+}
+
+/** Time on CLOCK_MONOTONIC, the clock of `bpf_ktime_get_ns`. */
+function monotonicNs(): Ns {
+  return ns(Number(process.hrtime.bigint()));
+}
