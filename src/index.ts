@@ -3,6 +3,7 @@
  * the policies that move slots. The names are the same as in the command, its configuration and its metrics.
  */
 
+export { Balance } from './control/balance.ts';
 export type { Policy, PolicyInput } from './control/policy.ts';
 export { alphaDefault, Shift } from './control/shift.ts';
 export { type Assign, Engine, type EngineCounters, type OnSample } from './datapath/engine.ts';
@@ -35,7 +36,7 @@ export { type Emit, type Estimator, type EstimatorSize, latencyNsMax } from './l
 export { FixedTimeout } from './latency/fixed.ts';
 export { Handshake } from './latency/handshake.ts';
 export { createEstimators, type EstimatorSettings, estimatorUsage } from './latency/registry.ts';
-export { Window, WindowSet } from './latency/window.ts';
+export { type LatencyWindow, Window, WindowSet } from './latency/window.ts';
 export {
   createTableBuilder,
   type Disruption,

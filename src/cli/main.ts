@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { exitCode, InbandError } from '../errors.ts';
 import { printable } from '../report/format.ts';
+import { backendSetupCommand } from './backend-setup.ts';
+import { doctorCommand } from './doctor.ts';
 import { labCommand } from './lab.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
@@ -20,7 +22,15 @@ function program(): Command {
     .description('Latency-aware layer-4 load balancer: direct server return, Maglev, in-band feedback')
     .version(version())
     .configureHelp({ showGlobalOptions: true });
-  const commands = [runCommand(), statusCommand(), samplesCommand(), replayCommand(), labCommand()];
+  const commands = [
+    runCommand(),
+    statusCommand(),
+    samplesCommand(),
+    doctorCommand(),
+    backendSetupCommand(),
+    replayCommand(),
+    labCommand(),
+  ];
   for (const command of commands) inband.addCommand(command);
   throwUsage(inband, 'inband');
   return inband;

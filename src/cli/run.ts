@@ -50,10 +50,10 @@ export function runCommand(): Command {
       [],
     )
     .option('--backend <ADDR[,weight=N]>', 'server behind the vips; repeatable', collect(parseBackend), [])
-    .addOption(new Option('--policy <NAME>', 'law that moves slots').choices(policyNames).default('shift'))
+    .addOption(new Option('--policy <NAME>', 'law that moves slots').choices(policyNames).default('balance'))
     .option(
       '--alpha <FRACTION>',
-      'share of all traffic that one decision of shift moves',
+      'share of all traffic that one decision moves',
       (text) => parseNumber(text, '--alpha'),
       alphaDefault,
     )

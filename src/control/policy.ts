@@ -4,7 +4,10 @@ import type { Ns } from '../units.ts';
 /** What a policy sees: the backends of one pool in order, and windows of the one kind of sample that it controls on. */
 export interface PolicyInput {
   readonly now: Ns;
-  /** Window of each backend; all of the same kind, since kinds cannot be compared. */
+  /**
+   * Window of each backend; all of the same kind, since kinds cannot be compared. The policy may reset one: when a window
+   * begins and ends is its own affair.
+   */
   readonly windows: readonly LatencyWindow[];
   /** Configured weights, each >= 0, sum 1. */
   readonly weights: Float64Array;

@@ -1,4 +1,5 @@
 import { InbandError } from '../errors.ts';
+import { Balance } from './balance.ts';
 import type { Policy } from './policy.ts';
 import { Shift } from './shift.ts';
 import { Static } from './static.ts';
@@ -10,6 +11,7 @@ export interface PolicySettings {
 }
 
 const policies: Record<string, (settings: PolicySettings) => Policy> = {
+  balance: ({ alpha }) => new Balance(alpha),
   shift: ({ alpha }) => new Shift(alpha),
   static: () => new Static(),
 };

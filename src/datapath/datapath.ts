@@ -22,8 +22,6 @@ export interface DatapathOptions {
 export interface LiveWindow extends LatencyWindow {
   /** Takes in what was sampled since the last call; true if there was anything. */
   update(): boolean;
-  /** Starts the next window: samples before now no longer count. */
-  reset(): void;
 }
 
 /** Packets and bytes that went to a backend, and flows that began there. */

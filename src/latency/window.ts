@@ -11,6 +11,8 @@ export interface LatencyWindow {
   readonly meanNs: number;
   /** The latency in ns that `percent` (0 to 100) of the samples do not exceed; 0 without a sample. */
   percentileNs(percent: number): number;
+  /** Starts the next window: samples before now no longer count. */
+  reset(): void;
 }
 
 /**
