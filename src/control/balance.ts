@@ -86,7 +86,8 @@ export class Balance implements Policy {
 /** Moves up to `alpha` from a backend to the others, in proportion to what they hold; false if it is at its floor. */
 function shiftFrom(slowest: number, alpha: number, { shares, weights }: PolicyInput): boolean {
   const moved = Math.min(alpha, shares[slowest]! - floorFraction * weights[slowest]!);
-  const others = 1 - shares[slowest]!;
+  let others = 0;
+  for (let b = 0; b < shares.length; b++) if (b !== slowest) others += shares[b]!;
   if (!(moved > 1e-9) || !(others > 0)) return false;
   for (let b = 0; b < shares.length; b++) {
     if (b !== slowest) shares[b]! += (moved * shares[b]!) / others;

@@ -126,6 +126,12 @@ describe('balance', () => {
     );
   });
 
+  it('keeps the sum of shares when backends take turns in being slow for long', () => {
+    const scene = new Scene(2, 0.1);
+    for (let turn = 0; turn < 500; turn++) scene.run(60, turn % 2 === 0 ? [260, 1260] : [1260, 260]);
+    expect(scene.shares[0]! + scene.shares[1]!).toBeCloseTo(1, 9);
+  });
+
   it('refuses an alpha that is no fraction', () => {
     for (const alpha of [0, -0.1, 1.1, Number.NaN]) {
       expect(() => new Balance(alpha)).toThrowError(expect.objectContaining({ code: 'USAGE' }));
