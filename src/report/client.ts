@@ -112,7 +112,10 @@ function sharePlot(UPlot: typeof uPlot, set: ChartSet, chart: ShareChart, color:
 }
 
 function linePlot(set: ChartSet, chart: LineChart, color: Color): Plot {
-  const text = (value: number) => (chart.unit === 'us' ? latencyText(value) : `${Number(value.toFixed(1))}%`);
+  const text = (value: number) => {
+    if (chart.unit === 'percent') return `${Number(value.toFixed(1))}%`;
+    return value === 0 ? '0' : latencyText(value);
+  };
   const series = chart.series.map(
     ({ label, color: name }): uPlot.Series => ({
       label,
@@ -145,7 +148,7 @@ function shadeSpan(plot: uPlot, span: LineChart['span'], color: Color): void {
   ctx.fillStyle = color('muted');
   ctx.font = `${12 * pixels}px system-ui, sans-serif`;
   ctx.textBaseline = 'top';
-  ctx.fillText(span.label, left + 6 * pixels, bbox.top + 4 * pixels, Math.max(0, right - left - 8 * pixels));
+  ctx.fillText(span.label, left + 6 * pixels, bbox.top + 4 * pixels);
   ctx.restore();
 }
 

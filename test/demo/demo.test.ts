@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { probeXdp } from '../../src/datapath/xdp/capabilities.ts';
+import { Daemon } from '../../src/demo/daemon.ts';
+import { runDemo } from '../../src/demo/demo.ts';
+import { type DemoOptions, demoDefaults } from '../../src/demo/plan.ts';
+import type { DemoResult, DemoRun } from '../../src/demo/result.ts';
+import { Lab } from '../../src/lab/lab.ts';
+import { ns } from '../../src/units.ts';
+import { remainsOf } from '../lab/remains.ts';
+import { labUnavailable } from '../lab/require.ts';
+
+const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** Why the demo cannot run here; undefined when it can. */
+function unavailable(): string | undefined {
+  const problem = labUnavailable();
+  if (problem) return problem;
+  if (!existsSync(command)) return 'dist is not built; run: npm run setup';
+  try {
+    probeXdp();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const reason = unavailable();
+
+beforeEach((context) => {
+  if (reason !== undefined) context.skip(reason);
+});
+
+describe('a demo of 6 s', () => {
+  const options: DemoOptions = { ...demoDefaults, durationNs: ns(6e9) };
+  let result: DemoResult;
+  let id = '';
+
+  beforeAll(async () => {
+    if (reason !== undefined) return;
+    result = await runDemo(options, {
+      ready: (lab) => {
+        id = lab.id;
+      },
+    });
+  });
+
+  const run = (name: DemoRun['name']): DemoRun => result.runs.find((one) => one.name === name)!;
+
+  test('the static table keeps its shares, and its p95 stays inflated', () => {
+    const { p95_us, slowed_share, reaction, slowed } = run('static');
+    expect(slowed).toBe('s2');
+    expect(slowed_share.during_min).toBeCloseTo(0.5, 1);
+    expect(p95_us.during! / p95_us.before!).toBeGreaterThan(1.5);
+    expect(reaction).toEqual({ first_slot_moved_ms: null, new_flows_moved_ms: null, p95_back_ms: null });
+  });
+
+  test('in-band control takes new flows away from the slower server, and p95 comes back', () => {
+    const { p95_us, slowed_share, reaction } = run('in-band');
+    expect(slowed_share.at_injection).toBeGreaterThanOrEqual(0.5);
+    expect(slowed_share.during_min).toBeLessThan(0.1);
+    expect(reaction.new_flows_moved_ms).not.toBeNull();
+    expect(reaction.p95_back_ms).not.toBeNull();
+    expect(p95_us.during! / p95_us.before!).toBeLessThan(1.5);
+  });
+
+  test('no request fails and no packet is lost', () => {
+    for (const { requests, errors, packets_forwarded, packets_lost } of result.runs) {
+      expect(requests).toBeGreaterThan(1000);
+      expect(packets_forwarded).toBeGreaterThan(requests);
+      expect({ errors, packets_lost }).toEqual({ errors: 0, packets_lost: 0 });
+    }
+  });
+
+  test('the timelines cover the runs', () => {
+    for (const { timeline } of result.runs) {
+      expect(timeline.p95_us).toHaveLength((result.run_s * 1e3) / timeline.step_ms);
+      expect(timeline.p95_us.filter((value) => value === null).length).toBeLessThan(5);
+      expect(timeline.slowed_share).not.toContain(null);
+    }
+  });
+
+  test('nothing is left behind', () => {
+    expect(id).not.toBe('');
+    expect(remainsOf(id)).toEqual([]);
+  });
+});
+
+test('a demo that is interrupted leaves nothing behind', async () => {
+  const interruption = new AbortController();
+  let id = '';
+  const demo = runDemo(
+    demoDefaults,
+    {
+      ready: (lab) => {
+        id = lab.id;
+      },
+      run: () => setTimeout(() => interruption.abort(), 1500),
+    },
+    interruption.signal,
+  );
+  await expect(demo).rejects.toMatchObject({ name: 'AbortError' });
+  expect(remainsOf(id)).toEqual([]);
+});
+
+test('a load balancer that cannot run is the error that it gave', async () => {
+  const lab = await Lab.up({ servers: 1 });
+  try {
+    await expect(Daemon.start(lab, 'static', ['--tick', '1us'])).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining('--tick'),
+    });
+  } finally {
+    await lab.down();
+  }
+});
