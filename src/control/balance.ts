@@ -2,8 +2,9 @@ import { InbandError } from '../errors.ts';
 import type { Policy, PolicyInput } from './policy.ts';
 import { alphaDefault } from './shift.ts';
 
-/** Samples that make an estimate: their median is not moved by three outliers, and they come within a ms under load. */
-const samplesMin = 8;
+/** An estimate is the median of at least this long a time and as many samples: shorter ones differ between equals. */
+const windowNs = 10e6;
+const samplesMin = 16;
 /** An estimate older than this says nothing of now. */
 const staleNs = 1e9;
 /** A backend is slow when its median exceeds that of the fastest by this factor: control.md found 20-25 % steady. */
@@ -11,14 +12,14 @@ const slowRatio = 1.25;
 /** Fraction of its weight's share that a slow backend keeps, so that its recovery is seen; at 5 % it would be the p95. */
 const floorFraction = 0.04;
 /** Least time between two steps away from a slow backend: a step takes time to show. */
-const stepNs = 5e6;
+const stepNs = 10e6;
 /** While nobody is slow, shares return to the configured weights in steps of 0.5 % of all traffic: a second for half. */
 const restoreStep = 0.005;
 const restoreNs = 10e6;
 
 /**
  * A steadier law than the paper's: it compares medians, not samples; tolerates a difference of 25 %; moves alpha of all
- * traffic from the slowest backend at most every 5 ms; leaves it 4 % of its share to be probed by; and while no backend
+ * traffic from the slowest backend at most every 10 ms; leaves it 4 % of its share to be probed by; and while no backend
  * is slow, shares return to the configured weights within a second. Backends without fresh samples are not judged, so a
  * starved one gets traffic back and is judged again.
  */
@@ -26,7 +27,8 @@ export class Balance implements Policy {
   readonly name = 'balance';
   readonly trigger = 'tick';
   readonly #alpha: number;
-  /** Per backend: latest median in ns, and when it was taken. */
+  /** Per backend: start of its window, latest median in ns, and when that was taken. */
+  #startedNs = new Float64Array(0);
   #medians = new Float64Array(0);
   #takenNs = new Float64Array(0);
   /** When shares last moved, either way. */
@@ -54,15 +56,17 @@ export class Balance implements Policy {
     return moved;
   }
 
-  /** Takes the median of each window that has enough samples, and starts its next one. */
+  /** Takes the median of each window that is full, and starts its next one. */
   #measure({ windows, now }: PolicyInput): void {
     if (this.#medians.length !== windows.length) {
+      this.#startedNs = new Float64Array(windows.length).fill(now);
       this.#medians = new Float64Array(windows.length);
       this.#takenNs = new Float64Array(windows.length).fill(Number.NEGATIVE_INFINITY);
     }
     for (let b = 0; b < windows.length; b++) {
       const window = windows[b]!;
-      if (window.count < samplesMin) continue;
+      if (window.count < samplesMin || now - this.#startedNs[b]! < windowNs) continue;
+      this.#startedNs[b] = now;
       this.#medians[b] = window.percentileNs(50);
       this.#takenNs[b] = now;
       window.reset();
