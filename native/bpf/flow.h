@@ -35,8 +35,11 @@ struct opening {
 	__u64 now_ns;
 	__u32 hash;
 	__u32 isn;
-	__u8 state;
+	__u32 cpu;
 	__u16 backend;
+	__u8 state;
+	/* Whether its line is there, of the flow before that had its key. */
+	__u8 is_again;
 };
 
 /* Multilinear hashing, which is strongly universal (Dietzfelbinger, 1996): who lacks the secret cannot aim. */
@@ -62,32 +65,33 @@ static __always_inline struct inband_flow *line_of(struct inband_flow_set *set, 
 	return &set->lines[(hash ^ i) & (INBAND_WAYS - 1)];
 }
 
-static __always_inline struct inband_flow *find_in(struct inband_flow_set *set, __u32 hash, __u64 key)
+/* A line by its place: a choice of set, and a step of the search in it. */
+static __always_inline struct inband_flow *line_at(__u64 key, __u32 hash, __u32 place)
 {
-	for (__u32 i = 0; i < INBAND_WAYS; i++) {
-		struct inband_flow *line = line_of(set, hash, i);
+	struct inband_flow_set *set = set_of(key, hash, place / INBAND_WAYS);
 
-		if (line->key == key)
-			return line;
-	}
-	return NULL;
+	return set ? line_of(set, hash, place % INBAND_WAYS) : NULL;
 }
 
-static __noinline struct inband_flow *find_beyond(__u64 key, __u32 hash)
+/*
+ * The place of a flow from a choice on; negative if it has none. This function and those below that are not static are
+ * verified once by themselves: otherwise the verifier would walk through them on each of the many ways that lead here.
+ */
+__noinline int find_place(__u64 key, __u32 hash, __u32 choice)
 {
-	for (__u32 choice = 1; choice < INBAND_CHOICES; choice++) {
+	for (; choice < INBAND_CHOICES; choice++) {
 		struct inband_flow_set *set = set_of(key, hash, choice);
-		struct inband_flow *line;
 
 		if (!set)
-			return NULL;
-		line = find_in(set, hash, key);
-		if (line)
-			return line;
+			break;
+		for (__u32 i = 0; i < INBAND_WAYS; i++) {
+			if (line_of(set, hash, i)->key == key)
+				return choice * INBAND_WAYS + i;
+		}
 		if (!set->lines[0].spilled)
-			return NULL;
+			break;
 	}
-	return NULL;
+	return -1;
 }
 
 /* The line of a flow; NULL if it has none. */
@@ -95,13 +99,19 @@ static __always_inline struct inband_flow *find_flow(__u64 key, __u32 hash)
 {
 	struct inband_flow_set *set = set_at(hash);
 	struct inband_flow *line;
+	int place;
 
 	if (!set)
 		return NULL;
-	line = find_in(set, hash, key);
-	if (!line && set->lines[0].spilled)
-		return find_beyond(key, hash);
-	return line;
+	for (__u32 i = 0; i < INBAND_WAYS; i++) {
+		line = line_of(set, hash, i);
+		if (line->key == key)
+			return line;
+	}
+	if (!set->lines[0].spilled)
+		return NULL;
+	place = find_place(key, hash, 1);
+	return place < 0 ? NULL : line_at(key, hash, place);
 }
 
 /* Whether a flow has been idle for longer than its state allows. A clock that went backwards counts as no time. */
@@ -130,8 +140,20 @@ static __always_inline int take_line(struct inband_flow *line, __u64 key)
 	return __sync_val_compare_and_swap(&line->key, key, KEY_BUSY) == key;
 }
 
+/* Takes the line of a flow that begins anew. */
+static __always_inline struct inband_flow *keep_line(const struct opening *opening, struct inband_counters *counted)
+{
+	int place = find_place(opening->key, opening->hash, 0);
+	struct inband_flow *line = place < 0 ? NULL : line_at(opening->key, opening->hash, place);
+
+	if (line && take_line(line, opening->key))
+		return line;
+	counted->contended++;
+	return NULL;
+}
+
 /* Counts one flow more, or less, in every set that a flow passed before it came to its own. */
-static __always_inline void count_spilled(__u64 key, __u32 hash, __u32 choices, __s32 more)
+__noinline int count_spilled(__u64 key, __u32 hash, __u32 choices, __s32 more)
 {
 	for (__u32 choice = 0; choice < INBAND_CHOICES && choice < choices; choice++) {
 		struct inband_flow_set *set = set_of(key, hash, choice);
@@ -139,6 +161,7 @@ static __always_inline void count_spilled(__u64 key, __u32 hash, __u32 choices, 
 		if (set)
 			__sync_fetch_and_add(&set->lines[0].spilled, more);
 	}
+	return 0;
 }
 
 /* Ends a flow and frees its line; false if another CPU was first. */
@@ -154,7 +177,7 @@ static __always_inline int end_flow(struct inband_flow *line, __u64 key)
 }
 
 /* Finds the line that is best lost among two sets of a flow, free ones first. Gives its place, or a negative number. */
-static __noinline int best_room(__u64 key, __u32 hash, __u64 now_ns, __u32 first_choice)
+__noinline int best_room(__u64 key, __u32 hash, __u64 now_ns, __u32 first_choice)
 {
 	__u64 best_score = RANK_IN_USE << RANK_SHIFT;
 	int best = -1;
@@ -184,49 +207,44 @@ static __noinline int best_room(__u64 key, __u32 hash, __u64 now_ns, __u32 first
 }
 
 /* Takes a line for a new flow: a free one, or that of a flow which may be lost. NULL if there is none, which is counted. */
-static __noinline struct inband_flow *make_room(const struct opening *opening, struct inband_counters *counted)
+static __always_inline struct inband_flow *make_room(const struct opening *opening, struct inband_counters *counted)
 {
-	__u64 key = opening->key;
-	__u32 hash = opening->hash;
-	int place = best_room(key, hash, opening->now_ns, 0);
-	struct inband_flow_set *set;
+	int place = best_room(opening->key, opening->hash, opening->now_ns, 0);
 	struct inband_flow *line;
-	__u32 choice, old_choice;
-	__u64 old, score = 0;
+	__u32 old_choice;
+	__u64 old, rank = 0;
 
 	/* The later choices are for when all flows of the first two are established and in use. */
 	if (place < 0)
-		place = best_room(key, hash, opening->now_ns, 2);
+		place = best_room(opening->key, opening->hash, opening->now_ns, 2);
 	if (place < 0) {
 		counted->refused++;
 		return NULL;
 	}
-	choice = place / INBAND_WAYS;
-	set = set_of(key, hash, choice);
-	if (!set)
+	line = line_at(opening->key, opening->hash, place);
+	if (!line)
 		return NULL;
-	line = line_of(set, hash, place);
 	old = line->key;
 	old_choice = line->choice;
 	if (old)
-		score = score_of(line, opening->now_ns);
-	if (old == KEY_BUSY || score >> RANK_SHIFT == RANK_IN_USE || !take_line(line, old)) {
+		rank = score_of(line, opening->now_ns) >> RANK_SHIFT;
+	if (old == KEY_BUSY || rank == RANK_IN_USE || !take_line(line, old)) {
 		counted->contended++;
 		return NULL;
 	}
 	if (old) {
 		if (old_choice)
 			count_spilled(old, hash_of(old, 0), old_choice, -1);
-		if (score >> RANK_SHIFT == 0)
+		if (rank == 0)
 			counted->idle++;
-		else if (score >> RANK_SHIFT == 1)
+		else if (rank == 1)
 			counted->evicted_unestablished++;
 		else
 			counted->evicted_idle++;
 	}
-	if (choice)
-		count_spilled(key, hash, choice, 1);
-	line->choice = choice;
+	line->choice = place / INBAND_WAYS;
+	if (line->choice)
+		count_spilled(opening->key, opening->hash, line->choice, 1);
 	return line;
 }
 
@@ -244,6 +262,30 @@ static __always_inline void fill_line(struct inband_flow *line, const struct ope
 	line->state = opening->state;
 	line->backend = opening->backend;
 	__sync_lock_test_and_set(&line->key, opening->key);
+}
+
+/* Makes a flow; without a line for it the packet is routed all the same. */
+__noinline int open_flow(const struct opening *opening)
+{
+	struct inband_counters *counted;
+	struct inband_traffic *counts;
+	struct inband_flow *line;
+
+	if (!opening)
+		return -1;
+	counted = entry(&counters, opening->cpu);
+	counts = traffic_of(opening->cpu, opening->backend);
+	if (!counted || !counts)
+		return -1;
+	line = opening->is_again ? keep_line(opening, counted) : make_room(opening, counted);
+	if (!line) {
+		counted->untracked++;
+		return 0;
+	}
+	fill_line(line, opening);
+	counted->created++;
+	counts->flows++;
+	return 0;
 }
 
 /*

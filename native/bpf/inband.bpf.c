@@ -30,28 +30,6 @@ static __always_inline __u8 first_state(const struct packet *packet)
 	return INBAND_STATE_NEW;
 }
 
-/*
- * Makes a flow: in `line`, where it was before it timed out or began anew, or in one that it finds if that is NULL.
- * Without a line the packet is routed all the same. `counts` is that of its backend.
- */
-static __noinline void open_flow(const struct opening *opening, struct inband_flow *line, struct inband_traffic *counts,
-				 struct inband_counters *counted)
-{
-	if (!line) {
-		line = make_room(opening, counted);
-	} else if (!take_line(line, opening->key)) {
-		counted->contended++;
-		line = NULL;
-	}
-	if (!line) {
-		counted->untracked++;
-		return;
-	}
-	fill_line(line, opening);
-	counted->created++;
-	counts->flows++;
-}
-
 /* The way that a packet goes. */
 struct route {
 	struct inband_counters *counted;
@@ -62,21 +40,14 @@ struct route {
 	__u32 cpu;
 };
 
-static __always_inline struct inband_traffic *traffic_of(const struct route *route, __u32 backend)
-{
-	return entry(&traffic, route->cpu * config.backend_count + backend);
-}
-
 /* Routes the first packet of a flow, whose former line is `line` or NULL. */
 static __always_inline int route_first(const struct route *route, const struct packet *packet, struct inband_flow *line)
 {
 	__u32 backend = backend_of_slot(route->vip, packet->client_addr, packet->client_port);
-	struct inband_traffic *counts = NULL;
+	int is_usable = !!usable_backend(backend);
 
-	if (usable_backend(backend))
-		counts = traffic_of(route, backend);
 	/* A reset ends what we do not know: there is nothing to remember. */
-	if (!counts || packet->tcp_flags & TCP_RST) {
+	if (!is_usable || packet->tcp_flags & TCP_RST) {
 		if (line)
 			end_flow(line, route->key);
 	} else {
@@ -85,13 +56,15 @@ static __always_inline int route_first(const struct route *route, const struct p
 			.now_ns = route->now_ns,
 			.hash = route->hash,
 			.isn = is_syn(packet) ? packet->seq : 0,
-			.state = first_state(packet),
+			.cpu = route->cpu,
 			.backend = backend,
+			.state = first_state(packet),
+			.is_again = !!line,
 		};
 
-		open_flow(&opening, line, counts, route->counted);
+		open_flow(&opening);
 	}
-	return counts ? (int)backend : NO_BACKEND;
+	return is_usable ? (int)backend : NO_BACKEND;
 }
 
 static __always_inline void emit(const struct route *route, const struct packet *packet, __u32 backend, __u8 kind,
@@ -107,7 +80,7 @@ static __always_inline void emit(const struct route *route, const struct packet 
 		.kind = kind,
 	};
 
-	record_sample(&sample, route->cpu, route->counted);
+	record_sample(&sample, route->cpu);
 }
 
 /* What a packet beyond data says: flags, and whether it ends the handshake. */
@@ -149,7 +122,7 @@ static __always_inline int route_known(const struct route *route, const struct p
 		route->counted->reopened++;
 		return route_first(route, packet, line);
 	}
-	counts = traffic_of(route, backend);
+	counts = traffic_of(route->cpu, backend);
 	if (!counts)
 		return NO_BACKEND;
 	gap_ns = route->now_ns - line->last_ns;
@@ -167,19 +140,21 @@ static __always_inline int route_known(const struct route *route, const struct p
 static __always_inline int forward(struct xdp_md *context, const struct route *route, const struct packet *packet,
 				   int number)
 {
-	__u8 *frame = (void *)(long)context->data;
+	struct ethernet *ethernet = (void *)(long)context->data;
 	struct inband_backend *backend;
 	struct inband_traffic *counts;
 
-	if (number < 0 || frame + ETH_HLEN > (__u8 *)(long)context->data_end)
+	if (number < 0 || (void *)ethernet + ETH_HLEN > (void *)(long)context->data_end)
 		goto unusable;
 	backend = usable_backend(number);
-	counts = traffic_of(route, number);
+	counts = traffic_of(route->cpu, number);
 	if (!backend || !counts)
 		goto unusable;
 	counts->packets++;
 	counts->bytes += packet->ip_bytes;
-	__builtin_memcpy(frame, backend->mac, 2 * ETH_ALEN);
+	ethernet->mac_addresses[0] = backend->mac_addresses[0];
+	ethernet->mac_addresses[1] = backend->mac_addresses[1];
+	ethernet->mac_addresses[2] = backend->mac_addresses[2];
 	if (backend->ifindex == context->ingress_ifindex) {
 		route->counted->packets[INBAND_REASON_TX]++;
 		return XDP_TX;

@@ -70,4 +70,9 @@ static __always_inline void *entry(void *map, __u32 index)
 	return bpf_map_lookup_elem(map, &index);
 }
 
+static __always_inline struct inband_traffic *traffic_of(__u32 cpu, __u32 backend)
+{
+	return entry(&traffic, cpu * config.backend_count + backend);
+}
+
 #endif

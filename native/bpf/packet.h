@@ -29,10 +29,16 @@ struct packet {
 	__u8 proto;
 	/* 0 for UDP. */
 	__u8 tcp_flags;
-	/* Of a SYN. */
+	/* Of a TCP segment. */
 	__u32 seq;
 	/* From the IP header on. */
 	__u32 ip_bytes;
+};
+
+/* An Ethernet header, of which the kernel's own is packed: read and written byte by byte. */
+struct ethernet {
+	__be32 mac_addresses[3];
+	__be16 type;
 };
 
 struct vlan_tag {
@@ -45,7 +51,7 @@ static __always_inline int is_vlan(__be16 type)
 	return type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD) || type == bpf_htons(0x9100);
 }
 
-/* A header that does not fit into the packet is malformed; one that lies in a fragment of the frame cannot be read. */
+/* A header that does not fit into the packet is malformed; one in a later buffer of the frame cannot be read. */
 static __always_inline enum inband_reason short_of(__u32 bytes, __u32 needed)
 {
 	return bytes < needed ? INBAND_REASON_MALFORMED : INBAND_REASON_TRUNCATED;
@@ -84,6 +90,7 @@ static __always_inline enum inband_reason parse_udp(void *header, void *end, __u
 		return INBAND_REASON_MALFORMED;
 	packet->client_port = udp->source;
 	packet->vip_port = udp->dest;
+	packet->seq = 0;
 	packet->tcp_flags = 0;
 	return 0;
 }
@@ -128,30 +135,41 @@ static __always_inline enum inband_reason parse_ipv4(struct xdp_md *context, str
 	return INBAND_REASON_NOT_TCP_OR_UDP;
 }
 
-/* Reads an Ethernet frame as `Packet.decode` of src/net/packet.ts does. 0 when `packet` was filled, else why not. */
-static __always_inline enum inband_reason parse(struct xdp_md *context, struct packet *packet)
+/* Skips VLAN tags: gives where the header after them begins, and its type; NULL where the frame ends before. */
+static __always_inline void *skip_tags(void *next, void *end, __be16 *type)
 {
-	void *end = (void *)(long)context->data_end;
-	struct ethhdr *ethernet = (void *)(long)context->data;
-	void *next = ethernet + 1;
-	__be16 type;
-
-	if (next > end)
-		return INBAND_REASON_TRUNCATED;
-	type = ethernet->h_proto;
-	for (int tags = 0; tags < INBAND_VLAN_TAGS_MAX && is_vlan(type); tags++) {
+	for (int tags = 0; tags < INBAND_VLAN_TAGS_MAX && is_vlan(*type); tags++) {
 		struct vlan_tag *tag = next;
 
 		next = tag + 1;
 		if (next > end)
-			return INBAND_REASON_TRUNCATED;
-		type = tag->type;
+			return NULL;
+		*type = tag->type;
 	}
-	if (type == bpf_htons(ETH_P_IP))
-		return parse_ipv4(context, next, packet);
-	if (type == bpf_htons(ETH_P_IPV6))
-		return INBAND_REASON_IPV6;
-	return is_vlan(type) ? INBAND_REASON_MALFORMED : INBAND_REASON_NOT_IP;
+	return next;
+}
+
+/* Reads an Ethernet frame as `Packet.decode` of src/net/packet.ts does. 0 when `packet` was filled, else why not. */
+static __always_inline enum inband_reason parse(struct xdp_md *context, struct packet *packet)
+{
+	void *end = (void *)(long)context->data_end;
+	struct ethernet *ethernet = (void *)(long)context->data;
+	void *next = (void *)ethernet + ETH_HLEN;
+	__be16 type;
+
+	if (next > end)
+		return INBAND_REASON_TRUNCATED;
+	type = ethernet->type;
+	if (type != bpf_htons(ETH_P_IP)) {
+		next = skip_tags(next, end, &type);
+		if (!next)
+			return INBAND_REASON_TRUNCATED;
+		if (type == bpf_htons(ETH_P_IPV6))
+			return INBAND_REASON_IPV6;
+		if (type != bpf_htons(ETH_P_IP))
+			return is_vlan(type) ? INBAND_REASON_MALFORMED : INBAND_REASON_NOT_IP;
+	}
+	return parse_ipv4(context, next, packet);
 }
 
 #endif

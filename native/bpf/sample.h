@@ -23,19 +23,23 @@ static __always_inline __u32 bin_of(__u64 latency_ns)
 }
 
 /* Records a sample and, when somebody listens, hands it on. */
-static __noinline void record_sample(const struct inband_sample *sample, __u32 cpu, struct inband_counters *counted)
+__noinline int record_sample(const struct inband_sample *sample, __u32 cpu)
 {
-	__u32 index = (cpu * config.backend_count + sample->backend) * INBAND_KIND_COUNT + sample->kind;
-	__u64 latency_ns = sample->latency_ns;
-	struct inband_histogram *histogram = entry(&histograms, index);
+	struct inband_counters *counted = entry(&counters, cpu);
+	struct inband_histogram *histogram;
 	struct inband_sample *record;
+	__u64 latency_ns;
 	__u32 bin;
 
+	if (!sample || !counted)
+		return -1;
+	latency_ns = sample->latency_ns;
+	histogram = entry(&histograms, (cpu * config.backend_count + sample->backend) * INBAND_KIND_COUNT + sample->kind);
 	if (!histogram)
-		return;
+		return -1;
 	if (latency_ns >> INBAND_LATENCY_BITS) {
 		counted->samples_dropped++;
-		return;
+		return 0;
 	}
 	bin = bin_of(latency_ns);
 	/* Compared and used as the same number of bits, which the verifier needs. */
@@ -48,15 +52,16 @@ static __noinline void record_sample(const struct inband_sample *sample, __u32 c
 	barrier();
 	histogram->count++;
 	if (!listening)
-		return;
+		return 0;
 	record = bpf_ringbuf_reserve(&samples, sizeof(*record), 0);
 	if (!record) {
 		counted->samples_lost++;
-		return;
+		return 0;
 	}
 	*record = *sample;
 	/* The reader comes on its own tick. */
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	return 0;
 }
 
 #endif

@@ -132,9 +132,8 @@ struct inband_vip {
 
 /* Where to send a backend's frames. Not used while `ifindex` is 0. */
 struct inband_backend {
-	/* Destination and source, as the frame begins. */
-	__u8 mac[6];
-	__u8 source_mac[6];
+	/* Destination and source, 6 bytes each, as the frame begins. */
+	__be32 mac_addresses[3];
 	__u32 ifindex;
 };
 

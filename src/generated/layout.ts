@@ -93,8 +93,7 @@ export const inbandBackend = {
   name: 'inband_backend',
   size: 16,
   fields: {
-    mac: { offset: 0, size: 1, count: 6, signed: false, bigEndian: false },
-    sourceMac: { offset: 6, size: 1, count: 6, signed: false, bigEndian: false },
+    macAddresses: { offset: 0, size: 4, count: 3, signed: false, bigEndian: true },
     ifindex: { offset: 12, size: 4, count: 1, signed: false, bigEndian: false },
   },
 } as const;

@@ -126,13 +126,13 @@ export class XdpProgram {
   /** Sets where a backend's frames go; undefined makes it unusable: packets to it are dropped. */
   setBackend(backend: number, target: BackendTarget | undefined): void {
     const at = backend * inbandBackend.size;
-    const { mac, sourceMac, ifindex } = inbandBackend.fields;
+    const { macAddresses, ifindex } = inbandBackend.fields;
     const interfaceAt = (at + ifindex.offset) / 4;
     // Unusable while it changes, so that no frame leaves with half an address. Atomics keep the order.
     Atomics.store(this.#interfaces, interfaceAt, 0);
     if (!target) return;
-    this.#backends.set(target.mac, at + mac.offset);
-    this.#backends.set(target.sourceMac, at + sourceMac.offset);
+    this.#backends.set(target.mac, at + macAddresses.offset);
+    this.#backends.set(target.sourceMac, at + macAddresses.offset + target.mac.length);
     Atomics.store(this.#interfaces, interfaceAt, target.ifindex);
   }
 
