@@ -21,8 +21,8 @@ export interface Watcher {
   run?(run: LiveRun): void;
 }
 
-/** No chart is wider in points than this. */
-const stepsMax = 1_000;
+/** Points of a chart's line: enough to see a step, and few enough that each is a median of several intervals. */
+const stepsMax = 500;
 
 /**
  * The paper's Figure 3: two servers under load, one of which becomes slower for a while; once with the static table,

@@ -20,14 +20,14 @@ export interface Figures {
     readonly first_slot_moved_ms: number | null;
     /** Until the slowed server held at most 10 % of the slots. */
     readonly new_flows_moved_ms: number | null;
-    /** Until the client's p95 was within 1.2 times that of before, and stayed there for 100 ms. */
+    /** Until the client's p95 was within 1.2 times that of before, as was its median over 100 ms from then on. */
     readonly p95_back_ms: number | null;
   };
 }
 
 /** New flows count as moved when the slowed server holds no more than this share. */
 const movedShare = 0.1;
-/** p95 counts as back within this ratio to before, for this long. */
+/** p95 counts as back within this ratio to before, when its median over this long is too: one stall is no relapse. */
 const backRatio = 1.2;
 const backMs = 100;
 
@@ -104,18 +104,17 @@ function firstMove(timeline: Timeline, server: number, from: number, to: number)
   return undefined;
 }
 
-/** Since when p95 has been at most `limitUs` for long enough. */
+/** Since when p95 has been at most `limitUs`, by its median over `backMs`. */
 function backSince(
   intervals: readonly Interval[],
   from: number,
   to: number,
   limitUs: number,
 ): number | undefined {
-  let since: number | undefined;
-  for (const { fromMs, toMs, p95Us } of within(intervals, from, to)) {
-    if (p95Us === null || p95Us > limitUs) since = undefined;
-    else since ??= fromMs;
-    if (since !== undefined && toMs - since >= backMs) return since;
-  }
-  return undefined;
+  const known = within(intervals, from, to).filter(({ p95Us }) => p95Us !== null);
+  return known.find(({ fromMs, p95Us }, index) => {
+    if (p95Us! > limitUs || fromMs + backMs > to) return false;
+    const next = known.slice(index, index + backMs / demoSetup.intervalMs);
+    return median(next.map((one) => one.p95Us!))! <= limitUs;
+  })?.fromMs;
 }

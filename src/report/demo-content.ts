@@ -39,7 +39,7 @@ export const demoTable = (result: DemoResult): Table => ({
 /** What the rows of the table mean. */
 export const demoLegend =
   `p95: median over ${demoSetup.intervalMs} ms intervals, without the first ${demoSetup.settleMs} ms of each phase. ` +
-  'back: within 1.2 times of before, for 100 ms. 90% moved: the slower server holds at most 10% of the slots. ' +
+  'back: within 1.2 times of before, and its median over 100 ms too. 90% moved: the slower server holds at most 10% of the slots. ' +
   'Times count from the moment of the delay. lost: without a way to a server, or gone between the load balancer and one.';
 
 /** What the runs showed, in a sentence each. */

@@ -1,6 +1,7 @@
 import type { DemoResult } from '../demo/result.ts';
 import { formatDuration } from '../units.ts';
 import { type ChartSet, type LineChart, seriesColors } from './charts.ts';
+import { plural } from './content.ts';
 import { demoFacts, demoLegend, demoSentences, demoTable, runTitle } from './demo-content.ts';
 import { chartFigure, factList, html, page, tableSection } from './page.ts';
 
@@ -17,16 +18,13 @@ ${sentences.map(
   (sentence) => html`<p>${sentence}</p>
 `,
 )}
-${chartFigure(p95Id, "95th percentile of the client's latency", `Both runs have the same load, one after the other; ${result.injected_at_s}s into each, ${delay} is added to the path to one server, and removed at ${result.removed_at_s}s.`, sentences.join(' '))}
+${chartFigure(p95Id, "95th percentile of the client's latency", `Both runs have the same load, one after the other; ${result.injected_at_s}s into each, ${delay} is added to the path to one server, and removed at ${result.removed_at_s}s.${offAxis(result)}`, sentences.join(' '))}
 ${chartFigure(shareId, 'Share of slots of the server that becomes slower', 'The part of new flows that it gets.', 'The figures are in the table below.')}
 ${tableSection(demoTable(result))}<p class="empty">${demoLegend}</p>
 <h2>How it was measured</h2>
 ${factList(demoFacts(result))}`;
   return page(title, body, demoCharts(result));
 }
-
-/** Fraction of all values that may lie off the axis: a few stalls of the machine would flatten the rest. */
-const offAxis = 0.002;
 
 function demoCharts(result: DemoResult): ChartSet {
   const span = {
@@ -66,10 +64,16 @@ type LineSource = (run: DemoResult['runs'][number]) => readonly (number | null)[
 /** Orange stands out: it is the static table. Blue is in-band control. */
 const runColors = [1, 0] as const;
 
-/** End of the axis of p95, in us: nearly all values, with a little room. */
+/** The axis of p95 ends at twice the largest p95 of any phase: single stalls of the machine would flatten the rest. */
 function p95Top({ runs }: DemoResult): number {
-  const sorted = runs
-    .flatMap(({ timeline }) => timeline.p95_us.filter((value) => value !== null))
-    .sort((a, b) => a - b);
-  return (sorted[Math.floor((sorted.length - 1) * (1 - offAxis))] ?? 1e3) * 1.15;
+  const phases = runs.flatMap(({ p95_us }) => Object.values(p95_us).filter((value) => value !== null));
+  return 2 * Math.max(500, ...phases);
+}
+
+/** Says how much of p95 is not in the chart, if anything. */
+function offAxis(result: DemoResult): string {
+  const top = p95Top(result);
+  const values = result.runs.flatMap(({ timeline }) => timeline.p95_us.filter((value) => value !== null));
+  const off = values.filter((value) => value > top).length;
+  return off === 0 ? '' : ` Above the axis: ${off} of ${plural(values.length, 'point')}.`;
 }

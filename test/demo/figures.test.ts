@@ -47,16 +47,19 @@ describe('figures of a run', () => {
     expect(reaction).toEqual({ first_slot_moved_ms: null, new_flows_moved_ms: 0, p95_back_ms: 0 });
   });
 
-  test('p95 is back only once it stays: a dip of less than 100 ms does not count', () => {
+  test('p95 is back once its median over 100 ms is: a short dip is not it, and a stall after it no relapse', () => {
     const timeline = aTimeline(2000, [{ timeMs: 0, share: [1, 0] }], 0);
-    const dips = (fromMs: number, toMs: number) => ({
-      ...timeline,
-      intervals: timeline.intervals.map((one) =>
-        one.fromMs >= fromMs && one.fromMs < toMs ? { ...one, p95Us: 600 } : one,
-      ),
-    });
-    expect(figuresOf(dips(2500, 2590)).reaction.p95_back_ms).toBeNull();
-    expect(figuresOf(dips(2500, 2600)).reaction.p95_back_ms).toBe(500);
+    const backAfter = (...dips: [fromMs: number, toMs: number][]) => {
+      const intervals = timeline.intervals.map((one) =>
+        dips.some(([fromMs, toMs]) => one.fromMs >= fromMs && one.fromMs < toMs)
+          ? { ...one, p95Us: 600 }
+          : one,
+      );
+      return figuresOf({ ...timeline, intervals }).reaction.p95_back_ms;
+    };
+    expect(backAfter([2500, 2550])).toBeNull();
+    expect(backAfter([2500, 2560])).toBe(500);
+    expect(backAfter([2500, 2510], [2700, 2730], [2740, 4000])).toBe(700);
   });
 
   test('intervals without a request are neither good nor bad, and a run without any has no p95', () => {
