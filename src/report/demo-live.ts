@@ -2,7 +2,7 @@ import type { LiveRun } from '../demo/demo.ts';
 import type { Schedule } from '../demo/plan.ts';
 import { median, p95OnGrid, serverInFocus, shareOnGrid, type Timeline } from '../demo/timeline.ts';
 import { formatDuration } from '../units.ts';
-import { runTitle } from './demo-content.ts';
+import { formatMeasured, runTitle } from './demo-content.ts';
 import { formatPercent } from './format.ts';
 import { areaLines, timeAxis } from './share-chart.ts';
 import type { Paint } from './terminal.ts';
@@ -56,7 +56,7 @@ export function liveLines(view: LiveView, width: number, paint: Paint): string[]
     const server = serverInFocus(timeline);
     const untilMs = timeline.intervals.at(-1)?.toMs ?? 0;
     const charts: Chart[] = [
-      { name: 'client p95', values: p95s[index]!, top: p95Top, text: (us) => formatDuration(us * 1e3) },
+      { name: 'client p95', values: p95s[index]!, top: p95Top, text: (us) => formatMeasured(us * 1e3) },
       {
         name: `share of s${server + 1}`,
         values: shareOnGrid(timeline, server, grid, untilMs),
@@ -136,5 +136,5 @@ const recentMs = 1_000;
 function recentP95({ intervals }: Timeline, nowMs: number): string {
   const recent = intervals.filter(({ fromMs, p95Us }) => fromMs >= nowMs - recentMs && p95Us !== null);
   const value = median(recent.map(({ p95Us }) => p95Us!));
-  return value === null ? '-' : formatDuration(value * 1e3);
+  return value === null ? '-' : formatMeasured(value * 1e3);
 }

@@ -127,6 +127,18 @@ describe('while the demo runs', () => {
     }
   });
 
+  test('long values fit, too', () => {
+    for (const p95Us of [363.52, 999.6, 12_345, 999_999]) {
+      const intervals = [{ fromMs: 0, toMs: 10, requests: 1, p95Us }];
+      const run: LiveRun = {
+        ...inBand(0),
+        timeline: () => ({ ...inBandTimeline(), intervals }),
+      };
+      const lines = liveLines({ ...viewAt(0), runs: [run] }, 80, plainPaint);
+      expect(Math.max(...lines.map(widthOf))).toBeLessThanOrEqual(80);
+    }
+  });
+
   test('colors change nothing but colors', () => {
     const colored = liveLines(viewAt(3000), 80, colorPaint).join('\n');
     // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is looked for
