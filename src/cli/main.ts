@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { exitCode, InbandError } from '../errors.ts';
 import { printable } from '../report/format.ts';
 import { backendSetupCommand } from './backend-setup.ts';
+import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { labCommand } from './lab.ts';
 import { replayCommand } from './replay.ts';
@@ -28,6 +29,7 @@ function program(): Command {
     samplesCommand(),
     doctorCommand(),
     backendSetupCommand(),
+    demoCommand(),
     replayCommand(),
     labCommand(),
   ];
