@@ -23,9 +23,10 @@ const entries: Record<string, Entry> = {
   fixed: {
     usage: 'fixed[:TIMEOUT]',
     make: (readings, { timeoutsNs }, size) =>
-      (readings.length === 0 ? timeoutsNs : readings.map((text) => parseDuration(text, 'fixed'))).map(
-        (timeout) => new FixedTimeout(timeout, size),
-      ),
+      (readings.length === 0
+        ? timeoutsNs
+        : readings.map((text) => parseDuration(text, 'estimator: fixed'))
+      ).map((timeout) => new FixedTimeout(timeout, size)),
   },
   ensemble: {
     usage: 'ensemble[:smooth|infinite][:backend|flow]',

@@ -58,13 +58,20 @@ export class Accuracy {
     windows.add(sentNs, latencyNs);
   }
 
-  /** @param truthNs latency of the request that began at `startNs`; NaN if it is not known */
-  addSample(backend: number, kind: number, startNs: number, latencyNs: number, truthNs: number): void {
+  addSample(backend: number, kind: number, startNs: number, latencyNs: number): void {
+    this.#of(backend, kind).windows.add(startNs, latencyNs);
+  }
+
+  /** @param truthNs latency of the request that the sample began with; NaN if it is not known */
+  addError(backend: number, kind: number, latencyNs: number, truthNs: number): void {
+    if (truthNs > 0) this.#of(backend, kind).errors.add((latencyNs - truthNs) / truthNs);
+  }
+
+  #of(backend: number, kind: number): BackendAccuracy {
     const at = backend * this.#kinds.length + kind;
     let accuracy = this.#samples[at];
     if (!accuracy) this.#samples[at] = accuracy = new BackendAccuracy();
-    if (truthNs > 0) accuracy.errors.add((latencyNs - truthNs) / truthNs);
-    accuracy.windows.add(startNs, latencyNs);
+    return accuracy;
   }
 
   /** Over one backend, or pooled over several; each window stays one backend's. */

@@ -74,8 +74,10 @@ export class Comparison {
   ): void {
     const start = now - latencyNs;
     const of = this.#kinds[kind]!;
-    const truth = this.#file?.find(of, port, start, baseS) ?? this.#server!.find(of, flow, start);
-    this.#accuracy.addSample(backend, kind, start, latencyNs, truth);
+    const compare = (truthNs: number) => this.#accuracy.addError(backend, kind, latencyNs, truthNs);
+    this.#accuracy.addSample(backend, kind, start, latencyNs);
+    if (this.#file) compare(this.#file.find(of, port, start, baseS));
+    else this.#server!.find(of, flow, start, compare);
   }
 
   /** Takes in the rows of the truth file: only now is it known which backend each port had. */

@@ -5,17 +5,24 @@ import { type TruthKind, truthAgeNsMax } from './truth.ts';
 
 /** Client segments remembered per flow until the server answers, and answers remembered after. */
 const segmentsMax = 64;
+/** Questions remembered per segment until the server answers it. */
+const waitingMax = 64;
 /** Flows remembered at a time, the latest. */
 const flowsMax = 65_536;
 /** Answers in a row that carry no data, after which a flow counts as an upload: its acknowledgements are the responses. */
 const uploadAfter = 3;
 
-/** A client segment; `latencyNs` is NaN until it is answered. */
+/** Receives a true latency in ns. */
+type Then = (latencyNs: number) => void;
+
+/** A client segment; `latencyNs` is NaN until it is answered, and -1 if it never will be for sure. */
 interface Segment {
   readonly sentNs: number;
   /** Sequence number after its last byte. */
   readonly end: number;
   latencyNs: number;
+  /** Who wants to know its latency. */
+  readonly waiting: Then[];
 }
 
 interface FlowTruth {
@@ -68,7 +75,7 @@ export class ServerTruth {
       return;
     }
     truth.newest = end;
-    truth.segments.push({ sentNs: now, end, latencyNs: Number.NaN });
+    truth.segments.push({ sentNs: now, end, latencyNs: Number.NaN, waiting: [] });
     if (truth.segments.length > segmentsMax) truth.segments.shift();
   }
 
@@ -90,17 +97,26 @@ export class ServerTruth {
       if (!Number.isNaN(segment.latencyNs)) continue;
       segment.latencyNs = now - segment.sentNs;
       this.#known('response', flow, segment.sentNs, segment.latencyNs);
+      for (const then of segment.waiting.splice(0)) then(segment.latencyNs);
     }
   }
 
-  /** Latency of the latest segment sent at or before `startNs`; NaN if it is not known. */
-  find(kind: TruthKind, flow: number, startNs: number): number {
+  /**
+   * Tells `then` the latency of the handshake, or of the latest segment sent at or before `startNs`: at once, or when
+   * the server answers, since an estimate that is too short comes before the truth. It is not called if there is none.
+   */
+  find(kind: TruthKind, flow: number, startNs: number, then: Then): void {
     const truth = this.#flows.get(flow);
-    if (!truth) return Number.NaN;
-    if (kind === 'handshake') return truth.synLatencyNs >= 0 ? truth.synLatencyNs : Number.NaN;
+    if (!truth) return;
+    if (kind === 'handshake') {
+      if (truth.synLatencyNs >= 0) then(truth.synLatencyNs);
+      return;
+    }
     const segment = truth.segments.findLast(({ sentNs }) => sentNs <= startNs);
-    const known = segment && segment.latencyNs >= 0 && startNs - segment.sentNs <= truthAgeNsMax;
-    return known ? segment.latencyNs : Number.NaN;
+    if (!segment || startNs - segment.sentNs > truthAgeNsMax) return;
+    if (segment.latencyNs >= 0) then(segment.latencyNs);
+    else if (Number.isNaN(segment.latencyNs) && segment.waiting.length < waitingMax)
+      segment.waiting.push(then);
   }
 
   #restart(flow: number): FlowTruth {

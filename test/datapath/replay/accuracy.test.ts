@@ -5,6 +5,19 @@ const response = 0;
 const handshake = 1;
 const make = () => new Accuracy(['response', 'handshake']);
 
+/** A sample that is compared with its truth. */
+function compare(
+  accuracy: Accuracy,
+  backend: number,
+  kind: number,
+  at: number,
+  latency: number,
+  truth: number,
+) {
+  accuracy.addSample(backend, kind, at, latency);
+  accuracy.addError(backend, kind, latency, truth);
+}
+
 test('without samples there is no error', () => {
   const accuracy = make();
   accuracy.addTruth(0, 'response', 0, 100);
@@ -21,7 +34,7 @@ test('without samples there is no error', () => {
 
 test('errors are relative to the truth, signed in the median and absolute in the rest', () => {
   const accuracy = make();
-  for (const latency of [50, 100, 110, 120, 300]) accuracy.addSample(0, response, 0, latency, 100);
+  for (const latency of [50, 100, 110, 120, 300]) compare(accuracy, 0, response, 0, latency, 100);
   expect(accuracy.summary([0], response)).toMatchObject({
     matched: 5,
     median_relative_error: 0.1,
@@ -32,7 +45,7 @@ test('errors are relative to the truth, signed in the median and absolute in the
 
 test('a sample without a truth counts in its window only', () => {
   const accuracy = make();
-  accuracy.addSample(0, response, 0, 150, Number.NaN);
+  compare(accuracy, 0, response, 0, 150, Number.NaN);
   accuracy.addTruth(0, 'response', 10, 100);
   expect(accuracy.summary([0], response)).toMatchObject({
     matched: 0,
@@ -59,7 +72,7 @@ test('a window compares medians of all its samples and truths by when they began
     [199e6, 1500],
     [250e6, 7],
   ] as const) {
-    accuracy.addSample(0, response, at, latency, Number.NaN);
+    compare(accuracy, 0, response, at, latency, Number.NaN);
   }
   // Medians 60 against 120 and 1500 against 1000; the third window has no truth.
   expect(accuracy.summary([0], response)).toMatchObject({
@@ -76,7 +89,7 @@ test('each window is one backend: two that are off in opposite ways do not make 
     [1, 200],
   ] as const) {
     accuracy.addTruth(backend, 'response', 0, 100);
-    accuracy.addSample(backend, response, 0, latency, 100);
+    compare(accuracy, backend, response, 0, latency, 100);
   }
   expect(accuracy.summary([0, 1], response)).toMatchObject({
     matched: 2,
@@ -92,8 +105,8 @@ test('each kind of sample is held against its own kind of truth', () => {
   const accuracy = make();
   accuracy.addTruth(0, 'response', 0, 100);
   accuracy.addTruth(0, 'handshake', 0, 1000);
-  accuracy.addSample(0, response, 0, 110, 100);
-  accuracy.addSample(0, handshake, 0, 1300, 1000);
+  compare(accuracy, 0, response, 0, 110, 100);
+  compare(accuracy, 0, handshake, 0, 1300, 1000);
   expect(accuracy.summary([0], response).window_error_p50).toBeCloseTo(0.1);
   expect(accuracy.summary([0], handshake).window_error_p50).toBeCloseTo(0.3);
 });

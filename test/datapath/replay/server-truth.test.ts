@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { ServerTruth } from '../../../src/datapath/replay/server-truth.ts';
+import type { TruthKind } from '../../../src/datapath/replay/truth.ts';
 import { tcpRst } from '../../../src/net/packet.ts';
 import { ns } from '../../../src/units.ts';
 import { packetOf, type Segment, syn, synAck } from './support.ts';
@@ -14,9 +15,18 @@ function conversation() {
     expect(flow).toBe(7);
     known.push(`${kind} ${sentNs} ${latencyNs}`);
   });
+  /** The latency that is known now; NaN without one. */
+  const found = (kind: TruthKind, flow: number, startNs: number) => {
+    let latency = Number.NaN;
+    truth.find(kind, flow, startNs, (latencyNs) => {
+      latency = latencyNs;
+    });
+    return latency;
+  };
   return {
     truth,
     known,
+    found,
     opens: (at: number, what: What) =>
       truth.client(packetOf({ from: client, to: server, ...what }), 7, true, ns(at)),
     sends: (at: number, what: What) =>
@@ -27,7 +37,7 @@ function conversation() {
 }
 
 test('a response takes from the request to the first packet that acknowledges it and has data', () => {
-  const { truth, known, opens, sends, answers } = conversation();
+  const { truth, found, known, opens, sends, answers } = conversation();
   opens(0, { flags: syn, seq: 99 });
   answers(30, { flags: synAck, ack: 100 });
   sends(40, { seq: 100 });
@@ -36,11 +46,11 @@ test('a response takes from the request to the first packet that acknowledges it
   answers(130, { ack: 110, payloadBytes: 5 });
   expect(known).toEqual(['handshake 0 30', 'response 50 70']);
   expect(truth.records).toBe(2);
-  expect(truth.find('handshake', 7, 0)).toBe(30);
-  expect(truth.find('response', 7, 50)).toBe(70);
-  expect(truth.find('response', 7, 60)).toBe(70);
-  expect(truth.find('response', 7, 49)).toBeNaN();
-  expect(truth.find('response', 8, 50)).toBeNaN();
+  expect(found('handshake', 7, 0)).toBe(30);
+  expect(found('response', 7, 50)).toBe(70);
+  expect(found('response', 7, 60)).toBe(70);
+  expect(found('response', 7, 49)).toBeNaN();
+  expect(found('response', 8, 50)).toBeNaN();
 });
 
 test('an acknowledgement without data is not yet the response', () => {
@@ -70,23 +80,23 @@ test('one response can answer several requests', () => {
 });
 
 test('a request that was sent again has no truth, the next one has', () => {
-  const { truth, known, opens, sends, answers } = conversation();
+  const { found, known, opens, sends, answers } = conversation();
   opens(0, { seq: 0, payloadBytes: 10 });
   sends(200, { seq: 0, payloadBytes: 10 });
   answers(240, { ack: 10, payloadBytes: 1 });
   expect(known).toEqual([]);
-  expect(truth.find('response', 7, 0)).toBeNaN();
+  expect(found('response', 7, 0)).toBeNaN();
   sends(300, { seq: 10, payloadBytes: 10 });
   answers(340, { ack: 20, payloadBytes: 1 });
   expect(known).toEqual(['response 300 40']);
 });
 
 test('a copy that comes after the response does not take the truth back', () => {
-  const { truth, opens, sends, answers } = conversation();
+  const { found, opens, sends, answers } = conversation();
   opens(0, { seq: 0, payloadBytes: 10 });
   answers(40, { ack: 10, payloadBytes: 1 });
   sends(50, { seq: 0, payloadBytes: 10 });
-  expect(truth.find('response', 7, 0)).toBe(40);
+  expect(found('response', 7, 0)).toBe(40);
 });
 
 test('in an upload, from the third silent answer on, acknowledgements are the responses', () => {
@@ -113,14 +123,14 @@ test('a handshake whose SYN was sent again has no truth, whether before or after
   before.sends(1000, { flags: syn, seq: 9 });
   before.answers(1040, { flags: synAck, ack: 10 });
   expect(before.known).toEqual([]);
-  expect(before.truth.find('handshake', 7, 0)).toBeNaN();
+  expect(before.found('handshake', 7, 0)).toBeNaN();
 
   const after = conversation();
   after.opens(0, { flags: syn, seq: 9 });
   after.answers(990, { flags: synAck, ack: 10 });
   after.sends(1000, { flags: syn, seq: 9 });
   after.answers(1040, { flags: synAck, ack: 10 });
-  expect(after.truth.find('handshake', 7, 0)).toBeNaN();
+  expect(after.found('handshake', 7, 0)).toBeNaN();
 });
 
 test('a second SYN-ACK changes nothing', () => {
@@ -154,12 +164,12 @@ test('a flow that takes over the number of another one begins anew', () => {
 });
 
 test('answers of unknown flows, and UDP, have no truth', () => {
-  const { truth, known, opens, answers } = conversation();
+  const { found, known, opens, answers } = conversation();
   answers(0, { ack: 10, payloadBytes: 1 });
   opens(10, { udp: true, payloadBytes: 10 });
   answers(20, { udp: true, payloadBytes: 10 });
   expect(known).toEqual([]);
-  expect(truth.find('response', 7, 10)).toBeNaN();
+  expect(found('response', 7, 10)).toBeNaN();
 });
 
 test('of very many unanswered segments the latest are remembered', () => {
@@ -172,9 +182,34 @@ test('of very many unanswered segments the latest are remembered', () => {
 });
 
 test('a truth holds for samples that begin within a second of the request', () => {
-  const { truth, opens, answers } = conversation();
+  const { found, opens, answers } = conversation();
   opens(0, { seq: 0, payloadBytes: 10 });
   answers(40, { ack: 10, payloadBytes: 1 });
-  expect(truth.find('response', 7, 1e9)).toBe(40);
-  expect(truth.find('response', 7, 1e9 + 1)).toBeNaN();
+  expect(found('response', 7, 1e9)).toBe(40);
+  expect(found('response', 7, 1e9 + 1)).toBeNaN();
+});
+
+test('whoever asks before the server answers is told when it does, once', () => {
+  const { truth, opens, sends, answers } = conversation();
+  const told: number[] = [];
+  opens(0, { seq: 0, payloadBytes: 10 });
+  sends(5, { seq: 10, payloadBytes: 10 });
+  truth.find('response', 7, 3, (latencyNs) => told.push(latencyNs));
+  truth.find('response', 7, 6, (latencyNs) => told.push(latencyNs));
+  expect(told).toEqual([]);
+  answers(100, { ack: 10, payloadBytes: 1 });
+  expect(told).toEqual([100]);
+  answers(120, { ack: 20, payloadBytes: 1 });
+  answers(130, { ack: 20, payloadBytes: 1 });
+  expect(told).toEqual([100, 115]);
+});
+
+test('whoever asks about a request that is then sent again is never told', () => {
+  const { truth, opens, sends, answers } = conversation();
+  const told: number[] = [];
+  opens(0, { seq: 0, payloadBytes: 10 });
+  truth.find('response', 7, 0, (latencyNs) => told.push(latencyNs));
+  sends(50, { seq: 0, payloadBytes: 10 });
+  answers(100, { ack: 10, payloadBytes: 1 });
+  expect(told).toEqual([]);
 });
