@@ -1,5 +1,6 @@
 import { onTestFinished } from 'vitest';
 import { XdpProgram, type XdpProgramOptions, type XdpVip } from '../../src/datapath/xdp/program.ts';
+import { inbandFlow } from '../../src/generated/layout.ts';
 import { epochDefault, timeoutsDefault } from '../../src/latency/ensemble.ts';
 import { parseEndpoint } from '../../src/net/address.ts';
 
@@ -69,4 +70,32 @@ export function seededRandom(seed: number): () => number {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+/** A line of the flow table in use. */
+export interface FlowLine {
+  readonly clientAddress: number;
+  readonly clientPort: number;
+  readonly vip: number;
+  readonly backend: number;
+  readonly choice: number;
+}
+
+/** What the flow table holds: its lines, and the sum of what its sets count as passed by. */
+export function flowTable(program: XdpProgram): { lines: FlowLine[]; spilled: number } {
+  const view = new DataView(program.object.memory('flows'));
+  const { key, backend, choice, spilled } = inbandFlow.fields;
+  const table = { lines: [] as FlowLine[], spilled: 0 };
+  for (let at = 0; at < view.byteLength; at += inbandFlow.size) {
+    table.spilled += view.getUint32(at + spilled.offset, true);
+    if (view.getBigUint64(at + key.offset, true) === 0n) continue;
+    table.lines.push({
+      clientAddress: view.getInt32(at + key.offset),
+      clientPort: view.getUint16(at + key.offset + 4),
+      vip: view.getUint16(at + key.offset + 6, true) - 1,
+      backend: view.getUint16(at + backend.offset, true),
+      choice: view.getUint8(at + choice.offset),
+    });
+  }
+  return table;
 }
