@@ -1,9 +1,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { CaptureReader } from '../../src/pcap/reader.ts';
-import { CaptureWriter } from '../../src/pcap/writer.ts';
-import { frameOf, type Segment, syn, temporaryDirectory } from '../datapath/replay/support.ts';
+import { syn, temporaryDirectory } from '../datapath/replay/support.ts';
+import { captureOf, split } from './captures.ts';
 import { fixture, inband, main, replayJson } from './inband.ts';
 
 const capture = fixture('two-servers/lb.pcap.gz');
@@ -11,37 +10,6 @@ const truth = ['--truth', fixture('two-servers/truth.csv.gz')];
 const assign = ['--assign', fixture('two-servers/flows.csv')];
 const twoSided = fixture('wild/zeek-django-cloud.pcapng');
 const vip = '10.77.0.100:11211/tcp';
-
-/** A capture of these packets with times in ns, as a file that is gone after the test. */
-function captureOf(packets: readonly (Segment & { at: number })[]): string {
-  const path = `${temporaryDirectory()}/test.pcap`;
-  const writer = CaptureWriter.toFile(path, { timeBaseS: 1_700_000_000 });
-  for (const packet of packets) writer.write(frameOf(packet), packet.at);
-  writer.close();
-  return path;
-}
-
-/** The bundled capture in two files, cut after `count` packets. */
-async function split(count: number): Promise<string[]> {
-  const directory = temporaryDirectory();
-  const reader = await CaptureReader.open(capture);
-  const parts = [`${directory}/1.pcap`, `${directory}/2.pcap`];
-  let writers: CaptureWriter[] = [];
-  let packets = 0;
-  for await (const batch of reader.batches()) {
-    if (writers.length === 0) {
-      const timeBaseS = reader.timeBaseS!;
-      writers = parts.map((path) => CaptureWriter.toFile(path, { linkType: batch.linkType[0]!, timeBaseS }));
-    }
-    for (let i = 0; i < batch.count; i++) {
-      const at = batch.offset[i]!;
-      const bytes = batch.data.subarray(at, at + batch.capturedLength[i]!);
-      writers[packets++ < count ? 0 : 1]!.write(bytes, batch.timeNs[i]!, batch.wireLength[i]!);
-    }
-  }
-  for (const writer of writers) writer.close();
-  return parts;
-}
 
 describe('the bundled capture of two servers', () => {
   test('gives the known samples per backend, close to the truth', async () => {
@@ -119,7 +87,7 @@ describe('the bundled capture of two servers', () => {
 
   test('gives the same when it is in two files', async () => {
     const whole = await replayJson(capture, ...truth, ...assign);
-    const parts = await replayJson(...(await split(5000)), ...truth, ...assign);
+    const parts = await replayJson(...(await split(capture, 5000)), ...truth, ...assign);
     expect(parts.files.map(({ packets }) => packets)).toEqual([5000, 7571]);
     expect({ ...parts, files: [] }).toEqual({ ...whole, files: [] });
   });
