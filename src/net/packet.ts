@@ -84,6 +84,9 @@ export class Packet {
   ethernetAt = -1;
   /** Innermost VLAN identifier, 0 without a tag. */
   vlan = 0;
+  /** The data last decoded from, and a view of it: one bounds check and one load per field instead of one per byte. */
+  #data: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(this.#data.buffer);
 
   /**
    * Decodes the packet at `data[at, at + capturedLength)`.
@@ -92,6 +95,11 @@ export class Packet {
    * @returns index into `verdicts`, 0 for a TCP or UDP packet with its ports
    */
   decode(data: Uint8Array, at: number, capturedLength: number, wireLength: number, linkType: number): number {
+    if (data !== this.#data) {
+      this.#data = data;
+      this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    }
+    const view = this.#view;
     const end = at + capturedLength;
     const wireEnd = wireLength > capturedLength ? at + wireLength : end;
     this.ethernetAt = -1;
@@ -100,24 +108,24 @@ export class Packet {
       case 1:
         if (capturedLength < 14) return truncated;
         this.ethernetAt = at;
-        return this.#byEtherType(data, at + 12, at + 14, end, wireEnd);
+        return this.#byEtherType(view, at + 12, at + 14, end, wireEnd);
       case 12:
       case 14:
       case 101:
-        return this.#byVersion(data, at, end, wireEnd);
+        return this.#byVersion(view, at, end, wireEnd);
       case 228:
-        return this.#ipv4(data, at, end, wireEnd);
+        return this.#ipv4(view, at, end, wireEnd);
       case 229:
-        return this.#ipv6(data, at, end, wireEnd);
+        return this.#ipv6(view, at, end, wireEnd);
       case 0:
       case 108:
-        return this.#loopback(data, at, end, wireEnd);
+        return this.#loopback(view, at, end, wireEnd);
       case 113:
         if (capturedLength < 16) return truncated;
-        return this.#byEtherType(data, at + 14, at + 16, end, wireEnd);
+        return this.#byEtherType(view, at + 14, at + 16, end, wireEnd);
       case 276:
         if (capturedLength < 20) return truncated;
-        return this.#byEtherType(data, at, at + 20, end, wireEnd);
+        return this.#byEtherType(view, at, at + 20, end, wireEnd);
       default:
         return unsupportedLinkType;
     }
@@ -127,81 +135,81 @@ export class Packet {
    * The EtherType is at `typeAt` and what it describes at `next`, which need not follow it (LINKTYPE_LINUX_SLL2).
    * VLAN tags (802.1Q, 802.1ad and the older 0x9100) are skipped.
    */
-  #byEtherType(data: Uint8Array, typeAt: number, next: number, end: number, wireEnd: number): number {
+  #byEtherType(view: DataView, typeAt: number, next: number, end: number, wireEnd: number): number {
     for (let tags = 0; ; tags++) {
-      const type = (data[typeAt]! << 8) | data[typeAt + 1]!;
-      if (type === etherTypeIpv4) return this.#ipv4(data, next, end, wireEnd);
-      if (type === etherTypeIpv6) return this.#ipv6(data, next, end, wireEnd);
+      const type = view.getUint16(typeAt);
+      if (type === etherTypeIpv4) return this.#ipv4(view, next, end, wireEnd);
+      if (type === etherTypeIpv6) return this.#ipv6(view, next, end, wireEnd);
       if (type !== 0x8100 && type !== 0x88a8 && type !== 0x9100) return notIp;
       if (tags === vlanTagsMax) return malformed;
       if (next + 4 > end) return truncated;
-      this.vlan = ((data[next]! & 0x0f) << 8) | data[next + 1]!;
+      this.vlan = view.getUint16(next) & 0x0fff;
       typeAt = next + 2;
       next += 4;
     }
   }
 
   /** BSD loopback: a 4-byte address family, in either byte order as hosts differ. */
-  #loopback(data: Uint8Array, at: number, end: number, wireEnd: number): number {
+  #loopback(view: DataView, at: number, end: number, wireEnd: number): number {
     if (at + 4 > end) return truncated;
-    const low = data[at]! | (data[at + 1]! << 8) | (data[at + 2]! << 16);
-    const family = low === 0 ? data[at + 3]! : data[at + 3]! === 0 ? low : 0;
-    if (family === 2) return this.#ipv4(data, at + 4, end, wireEnd);
+    const low = view.getUint8(at) | (view.getUint8(at + 1) << 8) | (view.getUint8(at + 2) << 16);
+    const family = low === 0 ? view.getUint8(at + 3) : view.getUint8(at + 3) === 0 ? low : 0;
+    if (family === 2) return this.#ipv4(view, at + 4, end, wireEnd);
     // AF_INET6 is 10 on Linux, 24 on NetBSD and OpenBSD, 28 on FreeBSD, 30 on macOS.
     if (family === 10 || family === 24 || family === 28 || family === 30) {
-      return this.#ipv6(data, at + 4, end, wireEnd);
+      return this.#ipv6(view, at + 4, end, wireEnd);
     }
     return notIp;
   }
 
-  #byVersion(data: Uint8Array, at: number, end: number, wireEnd: number): number {
+  #byVersion(view: DataView, at: number, end: number, wireEnd: number): number {
     if (at >= end) return truncated;
-    const version = data[at]! >> 4;
-    if (version === 4) return this.#ipv4(data, at, end, wireEnd);
-    if (version === 6) return this.#ipv6(data, at, end, wireEnd);
+    const version = view.getUint8(at) >> 4;
+    if (version === 4) return this.#ipv4(view, at, end, wireEnd);
+    if (version === 6) return this.#ipv6(view, at, end, wireEnd);
     return notIp;
   }
 
-  #ipv4(data: Uint8Array, at: number, end: number, wireEnd: number): number {
+  #ipv4(view: DataView, at: number, end: number, wireEnd: number): number {
     if (at + 20 > end) return at + 20 > wireEnd ? malformed : truncated;
-    const headerLength = (data[at]! & 0x0f) << 2;
-    if (data[at]! >> 4 !== 4 || headerLength < 20) return malformed;
-    let ipLength = (data[at + 2]! << 8) | data[at + 3]!;
+    const headerLength = (view.getUint8(at) & 0x0f) << 2;
+    if (view.getUint8(at) >> 4 !== 4 || headerLength < 20) return malformed;
+    let ipLength = view.getUint16(at + 2);
     // BIG TCP and segmentation offload write 0 where 16 bits do not suffice: the wire length stands in.
     if (ipLength === 0) ipLength = wireEnd - at;
     if (ipLength < headerLength || at + ipLength > wireEnd) return malformed;
     this.family = 4;
     this.ipLength = ipLength;
-    this.src0 = word(data, at + 12);
-    this.dst0 = word(data, at + 16);
+    this.src0 = view.getInt32(at + 12);
+    this.dst0 = view.getInt32(at + 16);
     this.src1 = this.src2 = this.src3 = this.dst1 = this.dst2 = this.dst3 = 0;
-    this.proto = data[at + 9]!;
-    if ((((data[at + 6]! & 0x1f) << 8) | data[at + 7]!) !== 0) return fragment;
-    const moreFragments = (data[at + 6]! & 0x20) !== 0;
+    this.proto = view.getUint8(at + 9);
+    if ((view.getUint16(at + 6) & 0x1fff) !== 0) return fragment;
+    const moreFragments = (view.getUint8(at + 6) & 0x20) !== 0;
     const next = at + headerLength;
     const stop = end < at + ipLength ? end : at + ipLength;
-    return this.#transport(data, next, stop, ipLength - headerLength, moreFragments);
+    return this.#transport(view, next, stop, ipLength - headerLength, moreFragments);
   }
 
-  #ipv6(data: Uint8Array, at: number, end: number, wireEnd: number): number {
+  #ipv6(view: DataView, at: number, end: number, wireEnd: number): number {
     if (at + 40 > end) return at + 40 > wireEnd ? malformed : truncated;
-    if (data[at]! >> 4 !== 6) return malformed;
-    const length = (data[at + 4]! << 8) | data[at + 5]!;
+    if (view.getUint8(at) >> 4 !== 6) return malformed;
+    const length = view.getUint16(at + 4);
     this.family = 6;
-    this.src0 = word(data, at + 8);
-    this.src1 = word(data, at + 12);
-    this.src2 = word(data, at + 16);
-    this.src3 = word(data, at + 20);
-    this.dst0 = word(data, at + 24);
-    this.dst1 = word(data, at + 28);
-    this.dst2 = word(data, at + 32);
-    this.dst3 = word(data, at + 36);
+    this.src0 = view.getInt32(at + 8);
+    this.src1 = view.getInt32(at + 12);
+    this.src2 = view.getInt32(at + 16);
+    this.src3 = view.getInt32(at + 20);
+    this.dst0 = view.getInt32(at + 24);
+    this.dst1 = view.getInt32(at + 28);
+    this.dst2 = view.getInt32(at + 32);
+    this.dst3 = view.getInt32(at + 36);
     // Length 0 announces a jumbo payload (RFC 2675): the wire length stands in.
     const ipEnd = length === 0 ? wireEnd : at + 40 + length;
     if (ipEnd > wireEnd) return malformed;
     this.ipLength = ipEnd - at;
     const stop = end < ipEnd ? end : ipEnd;
-    let header = data[at + 6]!;
+    let header = view.getUint8(at + 6);
     let next = at + 40;
     let moreFragments = false;
     for (let headers = 0; header !== ipProtoTcp && header !== ipProtoUdp; headers++) {
@@ -209,29 +217,29 @@ export class Packet {
       if (headers === ipv6HeadersMax) return malformed;
       if (next + 8 > stop) return next + 8 > ipEnd ? malformed : truncated;
       if (header === 44) {
-        if ((((data[next + 2]! << 8) | data[next + 3]!) & 0xfff8) !== 0) return fragment;
-        moreFragments = (data[next + 3]! & 1) !== 0;
-        header = data[next]!;
+        if ((view.getUint16(next + 2) & 0xfff8) !== 0) return fragment;
+        moreFragments = (view.getUint8(next + 3) & 1) !== 0;
+        header = view.getUint8(next);
         next += 8;
       } else {
         // AH counts 4-byte units less 2 (RFC 4302), all others 8-byte units less 1 (RFC 8200).
-        const size = header === 51 ? (data[next + 1]! + 2) << 2 : (data[next + 1]! + 1) << 3;
-        header = data[next]!;
+        const size = header === 51 ? (view.getUint8(next + 1) + 2) << 2 : (view.getUint8(next + 1) + 1) << 3;
+        header = view.getUint8(next);
         next += size;
       }
     }
     this.proto = header;
-    return this.#transport(data, next, stop, ipEnd - next, moreFragments);
+    return this.#transport(view, next, stop, ipEnd - next, moreFragments);
   }
 
   /** `end` bounds what was captured, `length` is what the headers promise from `at` on. */
-  #transport(data: Uint8Array, at: number, end: number, length: number, moreFragments: boolean): number {
-    if (this.proto === ipProtoTcp) return this.#tcp(data, at, end, length);
+  #transport(view: DataView, at: number, end: number, length: number, moreFragments: boolean): number {
+    if (this.proto === ipProtoTcp) return this.#tcp(view, at, end, length);
     if (this.proto !== ipProtoUdp) return notTcpOrUdp;
     if (at + 8 > end) return length < 8 ? malformed : truncated;
-    this.srcPort = (data[at]! << 8) | data[at + 1]!;
-    this.dstPort = (data[at + 2]! << 8) | data[at + 3]!;
-    let udpLength = (data[at + 4]! << 8) | data[at + 5]!;
+    this.srcPort = view.getUint16(at);
+    this.dstPort = view.getUint16(at + 2);
+    let udpLength = view.getUint16(at + 4);
     // 0 is a jumbogram (RFC 2675, 4); a first fragment states the length of the whole datagram.
     if (udpLength === 0 || (moreFragments && udpLength > length)) udpLength = length;
     if (udpLength < 8 || udpLength > length) return malformed;
@@ -240,62 +248,57 @@ export class Packet {
     return ok;
   }
 
-  #tcp(data: Uint8Array, at: number, end: number, length: number): number {
+  #tcp(view: DataView, at: number, end: number, length: number): number {
     if (at + 20 > end) return length < 20 ? malformed : truncated;
-    const headerLength = (data[at + 12]! >> 4) << 2;
+    const headerLength = (view.getUint8(at + 12) >> 4) << 2;
     if (headerLength < 20 || headerLength > length) return malformed;
-    this.srcPort = (data[at]! << 8) | data[at + 1]!;
-    this.dstPort = (data[at + 2]! << 8) | data[at + 3]!;
-    this.seq = word(data, at + 4);
-    this.ack = word(data, at + 8);
-    this.tcpFlags = data[at + 13]!;
-    this.window = (data[at + 14]! << 8) | data[at + 15]!;
+    this.srcPort = view.getUint16(at);
+    this.dstPort = view.getUint16(at + 2);
+    this.seq = view.getInt32(at + 4);
+    this.ack = view.getInt32(at + 8);
+    this.tcpFlags = view.getUint8(at + 13);
+    this.window = view.getUint16(at + 14);
     this.payloadLength = length - headerLength;
     this.hasTimestamps = this.tsVal = this.tsEcr = this.mss = this.sack = 0;
     this.windowScale = -1;
     if (headerLength === 20) return ok;
     const options = at + 20;
     // Nearly every segment with options carries just NOP NOP timestamps.
-    if (headerLength === 32 && options + 12 <= end && word(data, options) === 0x0101080a) {
+    if (headerLength === 32 && options + 12 <= end && view.getInt32(options) === 0x0101080a) {
       this.hasTimestamps = 1;
-      this.tsVal = word(data, options + 4);
-      this.tsEcr = word(data, options + 8);
+      this.tsVal = view.getInt32(options + 4);
+      this.tsEcr = view.getInt32(options + 8);
       return ok;
     }
-    return this.#tcpOptions(data, options, end < at + headerLength ? end : at + headerLength);
+    return this.#tcpOptions(view, options, end < at + headerLength ? end : at + headerLength);
   }
 
   /** Options cut off by the snap length or malformed end the list; the segment itself stays valid (RFC 9293, 3.2). */
-  #tcpOptions(data: Uint8Array, at: number, end: number): number {
+  #tcpOptions(view: DataView, at: number, end: number): number {
     while (at < end) {
-      const kind = data[at]!;
+      const kind = view.getUint8(at);
       if (kind === 0) break;
       if (kind === 1) {
         at++;
         continue;
       }
-      const size = at + 1 < end ? data[at + 1]! : 0;
+      const size = at + 1 < end ? view.getUint8(at + 1) : 0;
       if (size < 2 || at + size > end) break;
       if (kind === 2 && size === 4) {
-        this.mss = (data[at + 2]! << 8) | data[at + 3]!;
+        this.mss = view.getUint16(at + 2);
       } else if (kind === 3 && size === 3) {
-        this.windowScale = data[at + 2]!;
+        this.windowScale = view.getUint8(at + 2);
       } else if (kind === 4 || kind === 5) {
         this.sack = 1;
       } else if (kind === 8 && size === 10) {
         this.hasTimestamps = 1;
-        this.tsVal = word(data, at + 2);
-        this.tsEcr = word(data, at + 6);
+        this.tsVal = view.getInt32(at + 2);
+        this.tsEcr = view.getInt32(at + 6);
       }
       at += size;
     }
     return ok;
   }
-}
-
-/** The big-endian 32-bit word at `at`, as a signed integer. */
-function word(data: Uint8Array, at: number): number {
-  return (data[at]! << 24) | (data[at + 1]! << 16) | (data[at + 2]! << 8) | data[at + 3]!;
 }
 
 /** Hop-by-hop, routing, fragment, authentication, destination options, mobility, HIP, shim6 (IANA protocol numbers). */

@@ -12,7 +12,11 @@ export type FrameAssign = (packet: Packet, vip: number, frame: Uint8Array) => nu
 
 /** Every vip is a backend of its own: nothing is known of the servers behind it. */
 export function assignByVip(vips: VipTable, backends: BackendNames): FrameAssign {
-  return (_packet, vip) => backends.number(formatEndpoint(vips.vips[vip]!));
+  const numbers: number[] = [];
+  return (_packet, vip) => {
+    numbers[vip] ??= backends.number(formatEndpoint(vips.vips[vip]!));
+    return numbers[vip]!;
+  };
 }
 
 /** By the Maglev table of the pool, as the load balancer would have. */
