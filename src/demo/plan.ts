@@ -66,4 +66,4 @@ export function checkDemo({ durationNs, delayNs, policy }: DemoOptions): void {
   }
 }
 
-export const demoDefaults: DemoOptions = { durationNs: ns(50e9), delayNs: ns(1e6), policy: 'shift' };
+export const demoDefaults: DemoOptions = { durationNs: ns(50e9), delayNs: ns(1e6), policy: 'balance' };
