@@ -138,11 +138,16 @@ async function preparePeer(lab: Lab): Promise<void> {
   await lab.exec(lab.plan.switch, ['ip', '-force', 'link', 'set', 'dev', lab.lb.port, ...program]);
 }
 
-/** The error that a command ended with, from what it wrote: `inband: message [CODE]` and `hint: text`. */
+/**
+ * The error that a command ended with, from what it wrote: `inband: message [CODE]` and `hint: text`; else the line that
+ * names an exception, or the last one.
+ */
 export function lastWords(text: string): InbandError {
   const said = /^inband: (.*) \[([A-Z_]+)\]$/m.exec(text);
   const hint = /^hint: (.*)$/m.exec(text)?.[1];
   const code: ErrorCode = said && isErrorCode(said[2]!) ? said[2]! : 'ENVIRONMENT';
-  const message = said?.[1] ?? (text.trim().split('\n').at(-1) || 'the load balancer ended without a word');
+  const exception = /^.*Error\b.*: .*$/m.exec(text)?.[0];
+  const message =
+    said?.[1] ?? exception ?? (text.trim().split('\n').at(-1) || 'the load balancer ended without a word');
   return new InbandError(code, message, hint === undefined ? {} : { hint });
 }

@@ -74,6 +74,9 @@ describe('what a daemon that ended said', () => {
       code: 'ENVIRONMENT',
       message: 'Segmentation fault',
     });
+    const crash =
+      "file:///x.js:1\nthrow new Error('no');\n\nTypeError [ERR_X]: no\n    at x.js\n\nNode.js v20\n";
+    expect(lastWords(crash).message).toBe('TypeError [ERR_X]: no');
     expect(lastWords('inband: odd [NO_SUCH_CODE]\n').code).toBe('ENVIRONMENT');
     expect(lastWords('').message).not.toBe('');
   });
