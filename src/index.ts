@@ -5,10 +5,10 @@
 
 export { Balance } from './control/balance.ts';
 export type { Policy, PolicyInput } from './control/policy.ts';
+export type { PoolBackend } from './control/pool.ts';
 export { alphaDefault, Shift } from './control/shift.ts';
 export { type Assign, Engine, type EngineCounters, type OnSample } from './datapath/engine.ts';
 export type { ReplayOptions } from './datapath/replay/options.ts';
-export type { PoolBackend } from './datapath/replay/pool.ts';
 export { replay } from './datapath/replay/replay.ts';
 export type {
   EstimatorError,

@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import type { PoolBackend } from '../control/pool.ts';
 import { alphaDefault, Shift } from '../control/shift.ts';
 import { backendsMax } from '../datapath/replay/backends.ts';
 import { unwritable } from '../datapath/replay/file-errors.ts';
 import type { ReplayOptions } from '../datapath/replay/options.ts';
-import type { PoolBackend } from '../datapath/replay/pool.ts';
 import { replay } from '../datapath/replay/replay.ts';
 import { exitCode } from '../errors.ts';
 import { flowsMax, flowsMin, flowTimeoutsDefault } from '../flow/table.ts';

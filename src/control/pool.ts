@@ -21,7 +21,8 @@ export class Pool {
   readonly #usable: Uint8Array;
   readonly #effective: Float64Array;
   readonly #windows: readonly LatencyWindow[];
-  readonly #builder: TableBuilder;
+  readonly #tableOptions: TableOptions;
+  #builder: TableBuilder | undefined;
 
   /** @param windows of the kind of sample that the policy acts on, one per backend */
   constructor(
@@ -33,7 +34,7 @@ export class Pool {
     this.policy = policy;
     this.backends = backends;
     this.#windows = windows;
-    this.#builder = createTableBuilder(backends, options);
+    this.#tableOptions = options;
     const total = backends.reduce((sum, { weight }) => sum + weight, 0);
     this.weights = Float64Array.from(backends, ({ weight }) => weight / total);
     this.shares = Float64Array.from(this.weights);
@@ -63,11 +64,13 @@ export class Pool {
   /**
    * Makes the table follow the shares of the backends that can be used; returns how many slots changed. If none of
    * these has a share left, they get slots by weight; if no backend can be used, all keep theirs by weight.
+   * @throws InbandError as `createTableBuilder` does, the first time
    */
   publish(table: SlotTable): number {
     const isShared = this.shares.some((share, b) => share > 0 && this.isUsable(b));
     const wanted = isShared ? this.shares : this.weights;
     for (let b = 0; b < wanted.length; b++) this.#effective[b] = this.isUsable(b) ? wanted[b]! : 0;
+    this.#builder ??= createTableBuilder(this.backends, this.#tableOptions);
     return this.#builder.build(this.#effective, table);
   }
 }

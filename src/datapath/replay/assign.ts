@@ -4,7 +4,7 @@ import { slotHashIpv4, slotHashIpv6, vipSeedIpv4, vipSeedIpv6 } from '../../magl
 import { formatEndpoint } from '../../net/address.ts';
 import type { Packet } from '../../net/packet.ts';
 import type { BackendNames } from './backends.ts';
-import type { Pool } from './pool.ts';
+import type { ReplayPool } from './pool.ts';
 import { openLines } from './truth.ts';
 
 /** Chooses the backend of a new flow; `frame` are the bytes that the packet was decoded from. */
@@ -20,7 +20,7 @@ export function assignByVip(vips: VipTable, backends: BackendNames): FrameAssign
 }
 
 /** By the Maglev table of the pool, as the load balancer would have. */
-export function assignByTable(vips: VipTable, pool: Pool): FrameAssign {
+export function assignByTable(vips: VipTable, pool: ReplayPool): FrameAssign {
   const seeds: number[] = [];
   const seedOf = (vip: number): number => {
     const { address, port, proto } = vips.vips[vip]!;
@@ -41,7 +41,7 @@ export function assignByTable(vips: VipTable, pool: Pool): FrameAssign {
 }
 
 /** By destination MAC address: for captures behind a load balancer in layer-2 DSR. Backends join the pool as they appear. */
-export function assignByMac(backends: BackendNames, pool: Pool): FrameAssign {
+export function assignByMac(backends: BackendNames, pool: ReplayPool): FrameAssign {
   const numbers = new Map<number, number>();
   return (packet, _vip, frame) => {
     const at = packet.ethernetAt;
@@ -67,7 +67,11 @@ export function assignByMac(backends: BackendNames, pool: Pool): FrameAssign {
  * called `unassigned`, outside the pool.
  * @throws InbandError `FILE_UNREADABLE`, or `CONFIG_INVALID` with file and line
  */
-export async function assignByFile(path: string, backends: BackendNames, pool: Pool): Promise<FrameAssign> {
+export async function assignByFile(
+  path: string,
+  backends: BackendNames,
+  pool: ReplayPool,
+): Promise<FrameAssign> {
   const numbers = new Map<number, number>();
   let line = 0;
   const hint = '--assign takes table, dst-mac, or a CSV file that begins with the line client_port,server';

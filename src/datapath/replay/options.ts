@@ -1,7 +1,7 @@
 import type { Policy } from '../../control/policy.ts';
+import type { PoolBackend } from '../../control/pool.ts';
 import type { Endpoint } from '../../net/address.ts';
 import type { Ns } from '../../units.ts';
-import type { PoolBackend } from './pool.ts';
 
 /** What a replay does; every field is a flag of `inband replay` and is documented there. */
 export interface ReplayOptions {

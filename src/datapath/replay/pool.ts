@@ -1,42 +1,33 @@
 import type { Policy } from '../../control/policy.ts';
-import type { Window } from '../../latency/window.ts';
-import { createTableBuilder } from '../../maglev/builder.ts';
+import { Pool, type PoolBackend } from '../../control/pool.ts';
+import { Window } from '../../latency/window.ts';
 import { backendOf } from '../../maglev/hash.ts';
-import type { TableBuilder } from '../../maglev/shares.ts';
+import { slotsDefault } from '../../maglev/size.ts';
 import type { Ns } from '../../units.ts';
 import { ShareHistory } from './share-history.ts';
 
-/** A backend as configured: weight above 0, as a ratio to the others. */
-export interface PoolBackend {
-  readonly name: string;
-  readonly weight: number;
-}
-
 /**
- * The backends that a policy moves slots between, and the Maglev table that follows their shares. The table is
- * brought up to date when a flow next asks it, however often the shares changed in between.
+ * The pool of a replay: backends join as they appear, and the table is brought up to date when a flow next asks it,
+ * however often the shares changed in between.
  */
-export class Pool {
+export class ReplayPool {
   /** How often the policy changed the shares. */
   changes = 0;
   readonly history = new ShareHistory();
   readonly #policy: Policy;
-  readonly #windowOf: (backend: number) => Window;
   readonly #backends: PoolBackend[] = [];
+  /** Samples of each member since the policy last reset them. */
+  readonly #windows: Window[] = [];
   /** Number among all backends of each pool member, and back. */
   readonly #numbers: number[] = [];
   readonly #members = new Map<number, number>();
-  readonly #windows: Window[] = [];
-  #weights = new Float64Array(0);
-  #shares = new Float64Array(0);
-  #builder: TableBuilder | undefined;
-  #table: Uint16Array | undefined;
+  readonly #table = new Uint16Array(slotsDefault);
+  #pool: Pool;
   #stale = true;
 
-  /** @param windowOf window of a backend, by its number among all, of the kind of sample that the policy acts on */
-  constructor(policy: Policy, windowOf: (backend: number) => Window) {
+  constructor(policy: Policy) {
     this.#policy = policy;
-    this.#windowOf = windowOf;
+    this.#pool = new Pool(policy, [], []);
   }
 
   get names(): string[] {
@@ -56,42 +47,32 @@ export class Pool {
     this.#members.set(number, this.#backends.length);
     this.#backends.push(backend);
     this.#numbers.push(number);
-    const total = this.#backends.reduce((sum, { weight }) => sum + weight, 0);
-    this.#weights = Float64Array.from(this.#backends, ({ weight }) => weight / total);
-    this.#shares = Float64Array.from(this.#weights);
-    this.#windows.push(this.#windowOf(number));
-    this.#builder = undefined;
+    this.#windows.push(new Window());
+    this.#pool = new Pool(this.#policy, this.#backends, this.#windows);
     this.#stale = true;
   }
 
-  /** A sample of the kind that the policy acts on was recorded. Samples of backends outside the pool are no business of it. */
-  sampled(number: number, now: Ns): void {
-    if (!this.has(number)) return;
-    this.history.advance(now, this.#shares);
-    const input = { now, windows: this.#windows, weights: this.#weights, shares: this.#shares };
-    if (!this.#policy.decide(input)) return;
+  /** Takes a sample of the kind that the policy acts on; those of backends outside the pool are no business of it. */
+  sampled(number: number, latencyNs: number, now: Ns): void {
+    const member = this.#members.get(number);
+    if (member === undefined) return;
+    this.#windows[member]!.record(latencyNs);
+    this.history.advance(now, this.#pool.shares);
+    if (!this.#pool.decide(now)) return;
     this.changes++;
     this.#stale = true;
   }
 
   /** Number of the backend that holds the slot of a u32 flow hash. */
   backendOf(hash: number): number {
-    const table = this.#upToDate();
-    return this.#numbers[backendOf(table, hash)]!;
+    if (this.#stale) this.#pool.publish(this.#table);
+    this.#stale = false;
+    return this.#numbers[backendOf(this.#table, hash)]!;
   }
 
   /** Records the shares at the end of the replay. */
   finish(now: Ns): void {
-    this.history.advance(now, this.#shares);
-    this.history.finish(now, this.#shares);
-  }
-
-  #upToDate(): Uint16Array {
-    this.#builder ??= createTableBuilder(this.#backends);
-    const table = this.#table ?? this.#builder.createTable();
-    if (this.#stale) this.#builder.build(this.#shares, table);
-    this.#stale = false;
-    this.#table = table;
-    return table;
+    this.history.advance(now, this.#pool.shares);
+    this.history.finish(now, this.#pool.shares);
   }
 }

@@ -12,7 +12,7 @@ import { BackendNames, backendsMax } from './backends.ts';
 import { Comparison } from './comparison.ts';
 import { Directions, direction } from './directions.ts';
 import type { ReplayOptions } from './options.ts';
-import { Pool } from './pool.ts';
+import { ReplayPool } from './pool.ts';
 import { Recorder, Timeline } from './recorder.ts';
 import type { ReplayFile, ReplayResult, ReplayTimeline } from './result.ts';
 import { SamplesCsv } from './samples-csv.ts';
@@ -50,7 +50,7 @@ export class Replay {
   readonly files: ReplayFile[] = [];
   readonly engine: Engine;
   readonly recorder: Recorder;
-  readonly pool: Pool;
+  readonly pool: ReplayPool;
   /** Kind of sample that the policy acts on: the first of an ensemble, else the first there is. */
   readonly policyKind: number;
   comparison: Comparison | undefined;
@@ -92,7 +92,7 @@ export class Replay {
           now,
           this.#baseS ?? 0,
         );
-        if (kind === this.policyKind) this.pool.sampled(backend, ns(now - this.tally.firstNs));
+        if (kind === this.policyKind) this.pool.sampled(backend, latencyNs, ns(now - this.tally.firstNs));
         this.#csv?.add(kind, latencyNs, packet, vip, this.backends.names[backend]!, now, this.#baseS ?? 0);
       },
     );
@@ -102,7 +102,7 @@ export class Replay {
       kinds.findIndex((kind) => kind.startsWith('ensemble')),
     );
     this.recorder = new Recorder(kinds);
-    this.pool = new Pool(options.policy, (backend) => this.recorder.window(backend, this.policyKind));
+    this.pool = new ReplayPool(options.policy);
     this.#latencies = options.timeline ? new Timeline() : undefined;
     this.#assign = assignByVip(this.vips, this.backends);
   }

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { PoolBackend } from '../../../src/control/pool.ts';
 import { Shift } from '../../../src/control/shift.ts';
 import {
   assignByFile,
@@ -9,17 +10,15 @@ import {
   assignByVip,
 } from '../../../src/datapath/replay/assign.ts';
 import { BackendNames, backendsMax } from '../../../src/datapath/replay/backends.ts';
-import { Pool, type PoolBackend } from '../../../src/datapath/replay/pool.ts';
+import { ReplayPool } from '../../../src/datapath/replay/pool.ts';
 import { VipTable } from '../../../src/flow/vips.ts';
-import { Window } from '../../../src/latency/window.ts';
 import { createTableBuilder } from '../../../src/maglev/builder.ts';
 import { type Address, parseEndpoint } from '../../../src/net/address.ts';
 import { addressBytes, be16, concat } from '../../support/frames.ts';
 import { decode, frameOf, packetOf, temporaryDirectory, temporaryFile } from './support.ts';
 
 const none = new Uint8Array(0);
-const window = new Window();
-const emptyPool = () => new Pool(new Shift(), () => window);
+const emptyPool = () => new ReplayPool(new Shift());
 const vipsOf = (...texts: string[]) => {
   const vips = new VipTable();
   for (const text of texts) vips.add(parseEndpoint(text, 'test'));

@@ -1,31 +1,21 @@
 import { expect, test } from 'vitest';
 import type { Policy } from '../../../src/control/policy.ts';
 import { Shift } from '../../../src/control/shift.ts';
-import { Pool } from '../../../src/datapath/replay/pool.ts';
-import { Window } from '../../../src/latency/window.ts';
+import { ReplayPool } from '../../../src/datapath/replay/pool.ts';
 import { ns } from '../../../src/units.ts';
 
-/** A pool whose members have these numbers among all backends, and the windows that it looks at. */
+/** A pool whose members have these numbers among all backends, and a way to give it samples. */
 function poolOf(policy: Policy, members: Record<number, number>) {
-  const windows = new Map<number, Window>();
-  const windowOf = (number: number) => {
-    const window = windows.get(number) ?? new Window();
-    windows.set(number, window);
-    return window;
-  };
-  const pool = new Pool(policy, windowOf);
+  const pool = new ReplayPool(policy);
   for (const [number, weight] of Object.entries(members)) {
     pool.add(Number(number), { name: `backend ${number}`, weight });
   }
-  const sample = (number: number, latencyNs: number, now = 0) => {
-    windowOf(number).record(latencyNs);
-    pool.sampled(number, ns(now));
-  };
+  const sample = (number: number, latencyNs: number, now = 0) => pool.sampled(number, latencyNs, ns(now));
   return { pool, sample };
 }
 
 /** Share of evenly spaced hashes that each number gets. */
-function sharesOf(pool: Pool): Record<number, number> {
+function sharesOf(pool: ReplayPool): Record<number, number> {
   const steps = 10_000;
   const counts: Record<number, number> = {};
   for (let i = 0; i < steps; i++) {
