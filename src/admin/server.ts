@@ -99,8 +99,14 @@ function answer(
 ): void {
   const path = (request.url ?? '').split('?')[0]!;
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (!route) return refuse(response, 404, `no such path; there is ${Object.keys(routes).join(', ')}`);
-  if (request.method !== 'GET') return refuse(response, 405, 'only GET is answered');
+  if (!route) {
+    refuse(response, 404, `no such path; there is ${Object.keys(routes).join(', ')}`);
+    return;
+  }
+  if (request.method !== 'GET') {
+    refuse(response, 405, 'only GET is answered');
+    return;
+  }
   if ('json' in route) {
     response.setHeader('content-type', 'application/json');
     response.end(`${JSON.stringify(route.json())}\n`);

@@ -1,6 +1,6 @@
 import { InbandError } from '../errors.ts';
 import type { Packet } from '../net/packet.ts';
-import { type Ns, ns } from '../units.ts';
+import { formatDuration, type Ns, ns } from '../units.ts';
 import type { Emit, Estimator, EstimatorSize } from './estimator.ts';
 
 /** Timeouts that one estimator may have: 64 us doubling that often spans every latency there is. */
@@ -56,7 +56,7 @@ export class EnsembleTimeout implements Estimator {
   /** @throws InbandError `USAGE` if the timeouts are too few, too many or not increasing. */
   constructor(options: EnsembleOptions, size: EstimatorSize) {
     const { timeoutsNs, epochNs, cliff, counts } = options;
-    checkTimeouts(timeoutsNs);
+    checkTimeouts(timeoutsNs, timeoutsMax);
     this.name = `ensemble:${cliff}:${counts}`;
     this.kinds = [this.name];
     this.#timeouts = Float64Array.from(timeoutsNs);
@@ -131,10 +131,12 @@ export class EnsembleTimeout implements Estimator {
   }
 }
 
-function checkTimeouts(timeoutsNs: readonly Ns[]): void {
+/** @throws InbandError `USAGE` unless there are 2 to `max` timeouts, each larger than the one before. */
+export function checkTimeouts(timeoutsNs: readonly Ns[], max: number): void {
   const increasing = timeoutsNs.every((timeout, i) => timeout > (timeoutsNs[i - 1] ?? 0));
-  if (timeoutsNs.length < 2 || timeoutsNs.length > timeoutsMax || !increasing) {
-    throw new InbandError('USAGE', `timeouts: 2 to ${timeoutsMax} increasing durations are needed`, {
+  if (timeoutsNs.length < 2 || timeoutsNs.length > max || !increasing) {
+    const given = timeoutsNs.map(formatDuration).join(',');
+    throw new InbandError('USAGE', `timeouts: '${given}' is not 2 to ${max} increasing durations`, {
       hint: 'for example 64us,128us,256us,512us,1024us,2048us,4096us',
     });
   }

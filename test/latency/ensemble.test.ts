@@ -248,7 +248,7 @@ describe('settings', () => {
       expect(() => anEnsemble({ timeoutsNs: timeouts.map(ns) })).toThrow(
         expect.objectContaining({
           code: 'USAGE',
-          message: 'timeouts: 2 to 32 increasing durations are needed',
+          message: expect.stringMatching(/^timeouts: '.*' is not 2 to 32 increasing durations$/),
           hint: expect.stringContaining('64us,128us'),
         }),
       );

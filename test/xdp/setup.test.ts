@@ -62,8 +62,13 @@ describe('options that the program cannot serve are refused', () => {
       'CONFIG_INVALID',
       'vip 10.0.0.1:80/tcp is there twice',
     ],
-    ['one timeout', { timeoutsNs: [ns(64e3)] }, 'USAGE', 'timeouts: 2 to 7 increasing durations are needed'],
-    ['timeouts that fall', { timeoutsNs: [ns(2), ns(1)] }, 'USAGE', 'timeouts: 2 to 7 increasing'],
+    [
+      'one timeout',
+      { timeoutsNs: [ns(64e3)] },
+      'USAGE',
+      "timeouts: '64us' is not 2 to 7 increasing durations",
+    ],
+    ['timeouts that fall', { timeoutsNs: [ns(2), ns(1)] }, 'USAGE', 'is not 2 to 7 increasing'],
   ] as const) {
     test(what, () => {
       const error = thrownBy(() => XdpProgram.load({ ...options, ...change }));

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { InbandError } from '../../errors.ts';
 import { type FlowTimeouts, flowTimeoutsDefault } from '../../flow/table.ts';
 import { inbandConfig, inbandLimit, inbandState, inbandVip } from '../../generated/layout.ts';
+import { checkTimeouts } from '../../latency/ensemble.ts';
 import { vipSeedIpv4 } from '../../maglev/hash.ts';
 import { type Endpoint, formatEndpoint } from '../../net/address.ts';
 import type { Ns } from '../../units.ts';
@@ -39,6 +40,8 @@ export const flowsMax = 1 << 24;
 export const backendsMax = 65_535;
 /** Lines per flow: with fewer, flows are refused before the table holds as many as it should. */
 const linesPerFlow = 2;
+/** Largest table of vips as a power of two: a place, plus one, is in 16 bits of a flow's key, and all ones are taken. */
+const vipBitsMax = 15;
 /** An odd number whose multiples spread over all bits: 2^64 divided by the golden ratio (Knuth, 6.4). */
 const vipMultiplier = 0x9e3779b97f4a7c15n;
 /** Larger than any difference of times. */
@@ -54,16 +57,7 @@ export function checkOptions({ flows, vips, backends, timeoutsNs }: XdpProgramOp
   const ipv6 = vips.find(({ endpoint }) => endpoint.address.family !== 4);
   if (ipv6)
     throw new InbandError('LIMIT', `vip ${formatEndpoint(ipv6.endpoint)}: the xdp datapath takes IPv4`);
-  const { timeoutsMax } = inbandLimit;
-  if (
-    timeoutsNs.length < 2 ||
-    timeoutsNs.length > timeoutsMax ||
-    timeoutsNs.some((t, i) => !(t > (timeoutsNs[i - 1] ?? 0)))
-  ) {
-    throw new InbandError('USAGE', `timeouts: 2 to ${timeoutsMax} increasing durations are needed`, {
-      hint: 'for example 64us,128us,256us,512us,1024us,2048us,4096us',
-    });
-  }
+  checkTimeouts(timeoutsNs, inbandLimit.timeoutsMax);
 }
 
 /** Sets of the flow table. */
@@ -85,7 +79,7 @@ export interface VipPlaces {
 
 /**
  * Lays out the table of vips, at most half full and so large that each is found within the program's probes.
- * @throws InbandError `CONFIG_INVALID` when a vip is there twice.
+ * @throws InbandError `CONFIG_INVALID` when a vip is there twice, `LIMIT` when too many start at one place.
  */
 export function placeVips(vips: readonly XdpVip[], fleetSeed: number): VipPlaces {
   const starts = slotStarts(vips);
@@ -96,10 +90,11 @@ export function placeVips(vips: readonly XdpVip[], fleetSeed: number): VipPlaces
     seen.add(name);
   }
   const encoded = vips.map((vip, index) => encodeVip(vip, index, starts[index]!, fleetSeed));
-  for (let bits = Math.ceil(Math.log2(Math.max(1, vips.length))) + 1; ; bits++) {
+  for (let bits = Math.ceil(Math.log2(Math.max(1, vips.length))) + 1; bits <= vipBitsMax; bits++) {
     const entries = placeIn(encoded, bits);
     if (entries) return { entries, mask: 2 ** bits - 1, shift: 64 - bits };
   }
+  throw new InbandError('LIMIT', `the ${vips.length} vips have no place in a table of ${2 ** vipBitsMax}`);
 }
 
 function encodeVip(
