@@ -29,6 +29,10 @@
 #define RANK_IN_USE 3ULL
 #define KEY_BUSY ((__u64)INBAND_KEY_BUSY << 48)
 
+/* Why a flow begins anew in the line that it has: it was idle for too long, or this is the SYN of the next one. */
+#define AGAIN_AFTER_IDLE 1
+#define AGAIN_BY_SYN 2
+
 /* What a new flow is made from. */
 struct opening {
 	__u64 key;
@@ -38,8 +42,8 @@ struct opening {
 	__u32 cpu;
 	__u16 backend;
 	__u8 state;
-	/* Whether its line is there, of the flow before that had its key. */
-	__u8 is_again;
+	/* AGAIN_*, 0 for a flow without a line. */
+	__u8 again;
 };
 
 /* Multilinear hashing, which is strongly universal (Dietzfelbinger, 1996): who lacks the secret cannot aim. */
@@ -70,7 +74,11 @@ static __always_inline struct inband_flow *line_at(__u64 key, __u32 hash, __u32 
 {
 	struct inband_flow_set *set = set_of(key, hash, place / INBAND_WAYS);
 
-	return set ? line_of(set, hash, place % INBAND_WAYS) : NULL;
+	if (!set)
+		return NULL;
+	/* The verifier wants the line computed after the check. */
+	barrier_var(set);
+	return line_of(set, hash, place % INBAND_WAYS);
 }
 
 /*
@@ -94,15 +102,12 @@ __noinline int find_place(__u64 key, __u32 hash, __u32 choice)
 	return -1;
 }
 
-/* The line of a flow; NULL if it has none. */
-static __always_inline struct inband_flow *find_flow(__u64 key, __u32 hash)
+/* The line of a flow, whose first set is `set`; NULL if it has none. */
+static __always_inline struct inband_flow *find_flow(struct inband_flow_set *set, __u64 key, __u32 hash)
 {
-	struct inband_flow_set *set = set_at(hash);
 	struct inband_flow *line;
 	int place;
 
-	if (!set)
-		return NULL;
 	for (__u32 i = 0; i < INBAND_WAYS; i++) {
 		line = line_of(set, hash, i);
 		if (line->key == key)
@@ -140,14 +145,24 @@ static __always_inline int take_line(struct inband_flow *line, __u64 key)
 	return __sync_val_compare_and_swap(&line->key, key, KEY_BUSY) == key;
 }
 
+static __always_inline void count_ended(struct inband_counters *counted, __u8 again)
+{
+	if (again == AGAIN_AFTER_IDLE)
+		counted->idle++;
+	else
+		counted->reopened++;
+}
+
 /* Takes the line of a flow that begins anew. */
 static __always_inline struct inband_flow *keep_line(const struct opening *opening, struct inband_counters *counted)
 {
 	int place = find_place(opening->key, opening->hash, 0);
 	struct inband_flow *line = place < 0 ? NULL : line_at(opening->key, opening->hash, place);
 
-	if (line && take_line(line, opening->key))
+	if (line && take_line(line, opening->key)) {
+		count_ended(counted, opening->again);
 		return line;
+	}
 	counted->contended++;
 	return NULL;
 }
@@ -277,7 +292,7 @@ __noinline int open_flow(const struct opening *opening)
 	counts = traffic_of(opening->cpu, opening->backend);
 	if (!counted || !counts)
 		return -1;
-	line = opening->is_again ? keep_line(opening, counted) : make_room(opening, counted);
+	line = opening->again ? keep_line(opening, counted) : make_room(opening, counted);
 	if (!line) {
 		counted->untracked++;
 		return 0;
@@ -290,19 +305,19 @@ __noinline int open_flow(const struct opening *opening)
 
 /*
  * The backend of the flow with this key in this line; negative if the line was taken for another one meanwhile. The
- * additions of 0 make each address depend on what was read before, so that no CPU reads in another order.
+ * additions of 0 make each address depend on what was read before, so that no CPU reads in another order; as neither
+ * compiler nor verifier may see through only one of them, a copy that is known to be the same is what is compared.
  */
 static __always_inline int backend_of(struct inband_flow *line, __u64 key)
 {
-	__u64 zero = line->key ^ key;
+	__u64 difference = *(volatile __u64 *)&line->key, zero;
 	__u64 backend;
 
-	if (zero)
+	asm volatile("%0 ^= %2; %1 = %0" : "+r"(difference), "=&r"(zero) : "r"(key));
+	if (difference)
 		return -1;
-	barrier_var(zero);
 	backend = *(volatile __u16 *)((void *)&line->backend + zero);
-	zero = backend;
-	asm volatile("%0 &= 0" : "+r"(zero));
+	asm volatile("%0 = %1; %0 &= 0" : "=&r"(zero) : "r"(backend));
 	return *(volatile __u64 *)((void *)&line->key + zero) == key ? (int)backend : -1;
 }
 

@@ -40,16 +40,17 @@ struct route {
 	__u32 cpu;
 };
 
-/* Routes the first packet of a flow, whose former line is `line` or NULL. */
-static __always_inline int route_first(const struct route *route, const struct packet *packet, struct inband_flow *line)
+/* Routes the first packet of a flow. One that begins anew, as `again` says, has a line of its former self. */
+static __always_inline int route_first(const struct route *route, const struct packet *packet, struct inband_flow *line,
+				       __u8 again)
 {
 	__u32 backend = backend_of_slot(route->vip, packet->client_addr, packet->client_port);
 	int is_usable = !!usable_backend(backend);
 
 	/* A reset ends what we do not know: there is nothing to remember. */
 	if (!is_usable || packet->tcp_flags & TCP_RST) {
-		if (line)
-			end_flow(line, route->key);
+		if (line && again && end_flow(line, route->key))
+			count_ended(route->counted, again);
 	} else {
 		struct opening opening = {
 			.key = route->key,
@@ -59,7 +60,7 @@ static __always_inline int route_first(const struct route *route, const struct p
 			.cpu = route->cpu,
 			.backend = backend,
 			.state = first_state(packet),
-			.is_again = !!line,
+			.again = again,
 		};
 
 		open_flow(&opening);
@@ -103,29 +104,22 @@ static __always_inline void update_state(const struct route *route, const struct
 	line->state = state;
 }
 
-/* Routes a later packet of a flow by its line, and measures. */
-static __always_inline int route_known(const struct route *route, const struct packet *packet, struct inband_flow *line)
+/* Whether, and why, a packet that found a line begins its flow anew. */
+static __always_inline __u8 begins_anew(const struct route *route, const struct packet *packet,
+					const struct inband_flow *line)
 {
-	int backend = backend_of(line, route->key);
-	struct inband_traffic *counts;
-	__u64 latency_ns = 0;
-	__s64 gap_ns;
+	if (is_past(line, route->now_ns))
+		return AGAIN_AFTER_IDLE;
+	return is_syn(packet) && line->isn != packet->seq ? AGAIN_BY_SYN : 0;
+}
 
-	/* Another CPU took the line a moment ago: as if it had done so before we looked. */
-	if (backend < 0)
-		return route_first(route, packet, NULL);
-	if (is_past(line, route->now_ns)) {
-		route->counted->idle++;
-		return route_first(route, packet, line);
-	}
-	if (is_syn(packet) && line->isn != packet->seq) {
-		route->counted->reopened++;
-		return route_first(route, packet, line);
-	}
-	counts = traffic_of(route->cpu, backend);
-	if (!counts)
-		return NO_BACKEND;
-	gap_ns = route->now_ns - line->last_ns;
+/* What a later packet of a flow tells. */
+static __always_inline void measure(const struct route *route, const struct packet *packet, struct inband_flow *line,
+				    struct inband_traffic *counts, __u32 backend)
+{
+	__s64 gap_ns = route->now_ns - line->last_ns;
+	__u64 latency_ns = 0;
+
 	line->last_ns = route->now_ns;
 	if (line->state != INBAND_STATE_ESTABLISHED || packet->tcp_flags & TCP_FIN)
 		update_state(route, packet, line, backend);
@@ -133,25 +127,38 @@ static __always_inline int route_known(const struct route *route, const struct p
 		emit(route, packet, backend, INBAND_KIND_ENSEMBLE, latency_ns);
 	if (packet->tcp_flags & TCP_RST && end_flow(line, route->key))
 		route->counted->closed++;
-	return backend;
 }
 
-/* Sends a packet to its backend. */
+/* Routes a packet whose flow has `line`, or none if that is NULL; measures, and sends it to its backend. */
 static __always_inline int forward(struct xdp_md *context, const struct route *route, const struct packet *packet,
-				   int number)
+				   struct inband_flow *line)
 {
 	struct ethernet *ethernet = (void *)(long)context->data;
 	struct inband_backend *backend;
 	struct inband_traffic *counts;
+	int number = NO_BACKEND;
+	__u8 again = 0;
 
-	if (number < 0 || (void *)ethernet + ETH_HLEN > (void *)(long)context->data_end)
-		goto unusable;
+	if (line) {
+		number = backend_of(line, route->key);
+		if (number >= 0)
+			again = begins_anew(route, packet, line);
+	}
+	/* Without the line that it found, as another CPU took it a moment ago, a packet is as if it had come after that. */
+	if (number < 0 || again) {
+		number = route_first(route, packet, line, again);
+		line = NULL;
+	}
 	backend = usable_backend(number);
 	counts = traffic_of(route->cpu, number);
-	if (!backend || !counts)
-		goto unusable;
+	if (number < 0 || !backend || !counts || (void *)ethernet + ETH_HLEN > (void *)(long)context->data_end) {
+		route->counted->packets[INBAND_REASON_NO_BACKEND]++;
+		return XDP_DROP;
+	}
 	counts->packets++;
 	counts->bytes += packet->ip_bytes;
+	if (line)
+		measure(route, packet, line, counts, number);
 	ethernet->mac_addresses[0] = backend->mac_addresses[0];
 	ethernet->mac_addresses[1] = backend->mac_addresses[1];
 	ethernet->mac_addresses[2] = backend->mac_addresses[2];
@@ -161,9 +168,6 @@ static __always_inline int forward(struct xdp_md *context, const struct route *r
 	}
 	route->counted->packets[INBAND_REASON_REDIRECT]++;
 	return bpf_redirect(backend->ifindex, 0);
-unusable:
-	route->counted->packets[INBAND_REASON_NO_BACKEND]++;
-	return XDP_DROP;
 }
 
 static __always_inline int pass(struct inband_counters *counted, enum inband_reason reason)
@@ -181,24 +185,27 @@ int inband(struct xdp_md *context)
 	struct packet packet = {};
 	struct route route = {};
 	enum inband_reason reason;
-	struct inband_flow *line;
+	struct inband_flow_set *set;
+	__u32 vip_place;
 
 	if (!counted)
 		return XDP_ABORTED;
 	reason = parse(context, &packet);
 	if (reason)
 		return pass(counted, reason);
-	route.vip = find_vip(&packet);
+	route.vip = find_vip(&packet, &vip_place);
 	if (!route.vip)
 		return pass(counted, INBAND_REASON_NOT_VIP);
-	route.now_ns = clock_ns();
 	route.cpu = cpu;
 	route.counted = counted;
-	route.key = packet.client_addr | (__u64)packet.client_port << 32 | (__u64)(route.vip->index + 1) << 48;
+	route.key = packet.client_addr | (__u64)packet.client_port << 32 | (__u64)(vip_place + 1) << 48;
 	route.hash = hash_of(route.key, 0);
-	line = find_flow(route.key, route.hash);
-	return forward(context, &route, &packet,
-		       line ? route_known(&route, &packet, line) : route_first(&route, &packet, NULL));
+	set = set_at(route.hash);
+	if (!set)
+		return XDP_ABORTED;
+	/* Reading the clock waits for all that was read before: the line comes after it, so as to overlap with what follows. */
+	route.now_ns = clock_ns();
+	return forward(context, &route, &packet, find_flow(set, route.key, route.hash));
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

@@ -5,15 +5,20 @@
 #include "maps.h"
 #include "packet.h"
 
-/* The vip that a packet is for; NULL if there is none. */
-static __always_inline struct inband_vip *find_vip(const struct packet *packet)
+/*
+ * The vip that a packet is for, and its place in the table; NULL if there is none. The place stands for the vip in keys
+ * of flows, as it is known before the entry is read.
+ */
+static __always_inline struct inband_vip *find_vip(const struct packet *packet, __u32 *place)
 {
 	__u64 key = packet->vip_addr | (__u64)packet->vip_port << 32 | (__u64)packet->proto << 48;
-	__u32 at = key * config.vip_multiplier >> config.vip_shift;
+	__u32 first = key * config.vip_multiplier >> config.vip_shift;
 
 	for (int probe = 0; probe < INBAND_VIP_PROBES_MAX; probe++) {
-		struct inband_vip *vip = entry(&vips, (at + probe) & config.vip_mask);
+		struct inband_vip *vip;
 
+		*place = (first + probe) & config.vip_mask;
+		vip = entry(&vips, *place);
 		if (!vip || !vip->proto)
 			return NULL;
 		if (*(__u64 *)vip == key)

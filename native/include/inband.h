@@ -19,7 +19,7 @@ enum inband_limit {
 	INBAND_VLAN_TAGS_MAX = 4,
 	/* Probes for a vip; the table is made large enough. */
 	INBAND_VIP_PROBES_MAX = 8,
-	/* A vip's number + 1 is the top of a flow's key, in which all ones are taken. */
+	/* Their table is at most 8 times as large, and its places have to fit into the top of a flow's key. */
 	INBAND_VIPS_MAX = 4096,
 	/* Lines in a set of the flow table. */
 	INBAND_WAYS = 8,
@@ -140,7 +140,7 @@ struct inband_backend {
 /*
  * A flow, in one cache line. The key is the whole of what tells flows apart, so that a collision of hashes costs a
  * comparison and can never send a packet to another flow's backend: client address, client port (both as on the wire),
- * number of the vip + 1. 0 is a free line.
+ * place of the vip's entry in its table + 1. 0 is a free line.
  */
 struct inband_flow {
 	__u64 key;

@@ -100,7 +100,7 @@ class Traffic {
 }
 
 describe('the program does what the TypeScript engine does', () => {
-  const packets = 40_000;
+  const packets = 15_000;
   for (const [name, options] of [
     ['with the smooth cliff', { cliff: 'smooth' }],
     ['with the infinite cliff', { cliff: 'infinite' }],
@@ -130,7 +130,7 @@ describe('the program does what the TypeScript engine does', () => {
           twins.step(traffic.next(), traffic.nowNs);
         }
         twins.compare();
-        expect(twins.samples).toBeGreaterThan(1_000);
+        expect(twins.samples).toBeGreaterThan(500);
         expect(twins.forwarded).toBeGreaterThan(packets / 2);
       });
     }

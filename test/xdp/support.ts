@@ -76,7 +76,6 @@ export function seededRandom(seed: number): () => number {
 export interface FlowLine {
   readonly clientAddress: number;
   readonly clientPort: number;
-  readonly vip: number;
   readonly backend: number;
   readonly choice: number;
 }
@@ -92,7 +91,6 @@ export function flowTable(program: XdpProgram): { lines: FlowLine[]; spilled: nu
     table.lines.push({
       clientAddress: view.getInt32(at + key.offset),
       clientPort: view.getUint16(at + key.offset + 4),
-      vip: view.getUint16(at + key.offset + 6, true) - 1,
       backend: view.getUint16(at + backend.offset, true),
       choice: view.getUint8(at + choice.offset),
     });
