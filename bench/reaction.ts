@@ -157,7 +157,8 @@ async function pathCost(): Promise<{ directUs: number; throughUs: number; differ
 }
 
 function target(what: string, asked: string, value: number | null, unit: string, limit: number): Target {
-  return { what, asked, measured: `${shown(value)} ${unit}`, met: value !== null && value <= limit };
+  const measured = value === null ? 'never' : `${rounded(value)} ${unit}`;
+  return { what, asked, measured, met: value !== null && value <= limit };
 }
 
 /** What one policy's injections come to. */

@@ -18,8 +18,8 @@ ${sentences.map(
   (sentence) => html`<p>${sentence}</p>
 `,
 )}
-${chartFigure(p95Id, "95th percentile of the client's latency", `Both runs have the same load, one after the other; ${result.injected_at_s}s into each, ${delay} is added to the path to one server, and removed at ${result.removed_at_s}s.${offAxis(result)}`, sentences.join(' '))}
-${chartFigure(shareId, 'Share of slots of the server that becomes slower', 'The part of new flows that it gets.', 'The figures are in the table below.')}
+${chartFigure(p95Id, "95th percentile of the client's latency", `Both runs have the same load, one after the other; ${result.injected_at_s}s into each, ${delay} is added to the path to one server, and removed at ${result.removed_at_s}s. Peaks in between are connections that went to the slower server even so.${offAxis(result)}`, sentences.join(' '))}
+${chartFigure(shareId, 'Share of slots of the server that becomes slower', 'The part of new flows that it gets; those of before stay where they are.', 'The figures are in the table below.')}
 ${tableSection(demoTable(result))}<p class="empty">${demoLegend}</p>
 <h2>How it was measured</h2>
 ${factList(demoFacts(result))}`;

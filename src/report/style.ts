@@ -54,6 +54,7 @@ caption { text-align: left; font-weight: 600; padding: 4px 0; }
 @media (max-width: 500px) {
   .chart { min-height: 220px; }
   .u-legend { padding-left: 0; }
+  .scroll th, .scroll td { padding: 4px 6px; font-size: 0.875rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: 6px; }
 }
