@@ -9,6 +9,12 @@ const samplesMin = 16;
 const staleNs = 1e9;
 /** A backend is slow when its median exceeds that of the fastest by this factor: control.md found 20-25 % steady. */
 const slowRatio = 1.25;
+/**
+ * A backend whose latest sample exceeds the fastest median by `jumpRatio` in `jumpLooks` looks in a row is slow without
+ * waiting for its median. One such sample is an outlier; two looks a tick apart seldom both meet one.
+ */
+const jumpRatio = 2;
+const jumpLooks = 2;
 /** Fraction of its weight's share that a slow backend keeps, so that its recovery is seen; at 5 % it would be the p95. */
 const floorFraction = 0.04;
 /** Least time between two steps away from a slow backend: a step takes time to show. */
@@ -20,7 +26,8 @@ const restoreNs = 10e6;
 /**
  * A steadier law than the paper's: it compares medians, not samples; tolerates a difference of 25 %; moves alpha of all
  * traffic from the slowest backend at most every 10 ms; leaves it 4 % of its share to be probed by; and while no backend
- * is slow, shares return to the configured weights within a second. Backends without fresh samples are not judged, so a
+ * is slow, shares return to the configured weights within a second. A jump to twice the latency is not waited for: two
+ * looks in a row that meet it are enough, unless all backends jump. Backends without fresh samples are not judged, so a
  * starved one gets traffic back and is judged again.
  */
 export class Balance implements Policy {
@@ -31,6 +38,10 @@ export class Balance implements Policy {
   #startedNs = new Float64Array(0);
   #medians = new Float64Array(0);
   #takenNs = new Float64Array(0);
+  /** Per backend: samples in its window at the last look, when there were new ones, and looks in a row that met a jump. */
+  #seen = new Float64Array(0);
+  #lookedNs = new Float64Array(0);
+  #jumps = new Uint32Array(0);
   /** When shares last moved, either way. */
   #movedNs = Number.NEGATIVE_INFINITY;
 
@@ -49,7 +60,10 @@ export class Balance implements Policy {
 
   decide(input: PolicyInput): boolean {
     this.#measure(input);
-    const slowest = this.#slowest(input.now);
+    const fastestNs = this.#fastestNs(input.now);
+    this.#look(input, fastestNs);
+    const jumped = this.#jumped(input);
+    const slowest = jumped >= 0 ? jumped : this.#slowest(input.now, fastestNs);
     if (input.now - this.#movedNs < (slowest < 0 ? restoreNs : stepNs)) return false;
     const moved = slowest < 0 ? restore(input) : shiftFrom(slowest, this.#alpha, input);
     if (moved) this.#movedNs = input.now;
@@ -62,6 +76,9 @@ export class Balance implements Policy {
       this.#startedNs = new Float64Array(windows.length).fill(now);
       this.#medians = new Float64Array(windows.length);
       this.#takenNs = new Float64Array(windows.length).fill(Number.NEGATIVE_INFINITY);
+      this.#seen = new Float64Array(windows.length);
+      this.#lookedNs = new Float64Array(windows.length);
+      this.#jumps = new Uint32Array(windows.length);
     }
     for (let b = 0; b < windows.length; b++) {
       const window = windows[b]!;
@@ -70,18 +87,49 @@ export class Balance implements Policy {
       this.#medians[b] = window.percentileNs(50);
       this.#takenNs[b] = now;
       window.reset();
+      this.#seen[b] = 0;
     }
   }
 
-  /** The backend with the highest fresh median, if that is slow; else -1. */
-  #slowest(now: number): number {
-    let slowest = -1;
+  /** The least fresh median; infinite without any. */
+  #fastestNs(now: number): number {
     let fastestNs = Number.POSITIVE_INFINITY;
     for (let b = 0; b < this.#medians.length; b++) {
+      if (now - this.#takenNs[b]! <= staleNs) fastestNs = Math.min(fastestNs, this.#medians[b]!);
+    }
+    return fastestNs;
+  }
+
+  /** Counts for each backend that has new samples whether the latest is a jump. */
+  #look({ windows, now }: PolicyInput, fastestNs: number): void {
+    for (let b = 0; b < windows.length; b++) {
+      const { count, lastNs } = windows[b]!;
+      if (count === this.#seen[b]) continue;
+      this.#seen[b] = count;
+      this.#lookedNs[b] = now;
+      this.#jumps[b] = lastNs > jumpRatio * fastestNs ? this.#jumps[b]! + 1 : 0;
+    }
+  }
+
+  /** The backend that jumped, the slowest of several; -1 if none did or none stayed. */
+  #jumped({ windows, now }: PolicyInput): number {
+    let jumped = -1;
+    let stayed = false;
+    for (let b = 0; b < windows.length; b++) {
+      if (now - this.#lookedNs[b]! > windowNs) continue;
+      if (this.#jumps[b] === 0) stayed = true;
+      const isSlower = jumped < 0 || windows[b]!.lastNs > windows[jumped]!.lastNs;
+      if (this.#jumps[b]! >= jumpLooks && isSlower) jumped = b;
+    }
+    return stayed ? jumped : -1;
+  }
+
+  /** The backend with the highest fresh median, if that is slow; else -1. */
+  #slowest(now: number, fastestNs: number): number {
+    let slowest = -1;
+    for (let b = 0; b < this.#medians.length; b++) {
       if (now - this.#takenNs[b]! > staleNs) continue;
-      const median = this.#medians[b]!;
-      if (slowest < 0 || median > this.#medians[slowest]!) slowest = b;
-      if (median < fastestNs) fastestNs = median;
+      if (slowest < 0 || this.#medians[b]! > this.#medians[slowest]!) slowest = b;
     }
     return slowest >= 0 && this.#medians[slowest]! > slowRatio * fastestNs ? slowest : -1;
   }

@@ -52,10 +52,33 @@ describe('balance', () => {
   it('moves alpha of all traffic with the first window of 10 ms that shows a slow backend', () => {
     const scene = new Scene(2, 0.1);
     scene.run(21, [260, 260]);
-    scene.run(9, [260, 1260]);
+    scene.run(9, [260, 360]);
     expect(scene.shares[0]).toBeCloseTo(0.5, 12);
+    scene.run(1, [260, 360]);
+    expect(scene.shares[0]).toBeCloseTo(0.6, 12);
+  });
+
+  it('moves in the second tick in a row that meets a jump to twice the latency', () => {
+    const scene = new Scene(2, 0.1);
+    scene.run(25, [260, 260]);
+    scene.run(1, [260, 1260]);
+    expect(scene.shares[0]).toBe(0.5);
     scene.run(1, [260, 1260]);
     expect(scene.shares[0]).toBeCloseTo(0.6, 12);
+  });
+
+  it('does not take a jump of all backends for one of the slowest', () => {
+    const scene = new Scene(3, 0.1);
+    scene.run(25, [260, 260, 260]);
+    scene.run(5, [1260, 1300, 1280]);
+    expect([...scene.shares]).toEqual([1 / 3, 1 / 3, 1 / 3]);
+  });
+
+  it('takes the slowest of several backends that jumped', () => {
+    const scene = new Scene(3, 0.1);
+    scene.run(25, [260, 260, 260]);
+    scene.run(2, [260, 2000, 3000]);
+    expect(scene.shares[2]).toBeCloseTo(1 / 3 - 0.1, 12);
   });
 
   it('moves again every 10 ms and stops at a floor of 4 % of the backend, within 100 ms', () => {
