@@ -23,11 +23,16 @@ const sources = (directory, suffix) => {
 
 /** Everything to build: where it goes, from what, and the compiler with its arguments, found out only when needed. */
 function targets() {
-  const bpf = sources(paths.bpf, '.bpf.c').map((source) => ({
-    output: join(paths.nativeOut, basename(source).replace(/\.c$/, '.o')),
-    inputs: [source],
-    command: () => [clang, ...bpfFlags(), '-c', source],
-  }));
+  const bpf = [
+    [paths.bpf, paths.nativeOut],
+    [paths.bench, paths.benchOut],
+  ].flatMap(([from, to]) =>
+    sources(from, '.bpf.c').map((source) => ({
+      output: join(to, basename(source).replace(/\.c$/, '.o')),
+      inputs: [source],
+      command: () => [clang, ...bpfFlags(), '-c', source],
+    })),
+  );
   const lab = sources(paths.lab, '.c').map((source) => ({
     output: join(paths.labOut, basename(source, '.c')),
     inputs: [source],

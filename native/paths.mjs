@@ -8,8 +8,10 @@ export const paths = {
   include: at('native/include'),
   bpf: at('native/bpf'),
   addon: at('native/addon'),
+  bench: at('native/bench'),
   lab: at('native/lab'),
   layout: at('src/generated/layout.ts'),
   nativeOut: at('build/native'),
   labOut: at('build/lab'),
+  benchOut: at('build/bench'),
 };
