@@ -31,7 +31,14 @@ export {
 } from './flow/table.ts';
 export { seededSecret, tabulationSecretWords } from './flow/tabulation.ts';
 export { VipTable, vipsMax } from './flow/vips.ts';
-export { type EnsembleOptions, EnsembleTimeout, epochDefault, timeoutsDefault } from './latency/ensemble.ts';
+export {
+  type Cliff,
+  cliffs,
+  type EnsembleOptions,
+  EnsembleTimeout,
+  epochDefault,
+  timeoutsDefault,
+} from './latency/ensemble.ts';
 export { type Emit, type Estimator, type EstimatorSize, latencyNsMax } from './latency/estimator.ts';
 export { FixedTimeout } from './latency/fixed.ts';
 export { Handshake } from './latency/handshake.ts';

@@ -9,13 +9,14 @@ static __always_inline __u32 cliff_of(const struct inband_traffic *counts)
 {
 	/* The steepest ratio so far; a / b > best_a / best_b is written as products, which are exact. */
 	__u64 best_a = 0, best_b = 1;
+	__u64 more = config.cliff_more + (counts->gaps[0] >> (config.cliff_shift & 31));
 	__u32 best = 0;
 
 	if (!counts->gaps[0])
 		return 0;
 	for (__u32 i = 0; i + 1 < INBAND_TIMEOUTS_MAX; i++) {
-		__u64 a = (__u64)counts->gaps[i] + config.cliff_more;
-		__u64 b = (__u64)counts->gaps[i + 1] + config.cliff_more;
+		__u64 a = counts->gaps[i] + more;
+		__u64 b = counts->gaps[i + 1] + more;
 
 		if (i + 1 < config.timeout_count && a * best_b > best_a * b) {
 			best_a = a;

@@ -109,8 +109,10 @@ struct inband_config {
 	__u32 set_count;
 	__u32 backend_count;
 	__u32 timeout_count;
-	/* What is added to both counts of a ratio: 1 is the `smooth` reading of the cliff, 0 the `infinite` one. */
+	/* What is added to both counts of a ratio: this, and the count of the smallest timeout >> cliff_shift. */
 	__u32 cliff_more;
+	__u32 cliff_shift;
+	__u32 pad;
 };
 
 /* An entry of the table of vips. The first three members are the key; an empty entry has protocol 0. */
@@ -233,7 +235,7 @@ struct inband_sample {
 	__u8 pad[5];
 };
 
-_Static_assert(sizeof(struct inband_config) == 184, "inband_config");
+_Static_assert(sizeof(struct inband_config) == 192, "inband_config");
 _Static_assert(sizeof(struct inband_vip) == 32, "inband_vip");
 _Static_assert(sizeof(struct inband_backend) == 16, "inband_backend");
 _Static_assert(sizeof(struct inband_flow) == 64, "inband_flow is one cache line");

@@ -6,7 +6,7 @@ import type { PoolBackend } from '../control/pool.ts';
 import { createPolicy, policyNames } from '../control/registry.ts';
 import { alphaDefault } from '../control/shift.ts';
 import { LoadBalancer, type RunOptions } from '../daemon.ts';
-import { epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
+import { type Cliff, cliffs, epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
 import { slotsDefault } from '../maglev/size.ts';
 import { type Endpoint, parseEndpoint } from '../net/address.ts';
 import { formatDuration, type Ns, ns, parseDuration } from '../units.ts';
@@ -29,7 +29,7 @@ interface Flags {
   alpha: number;
   timeouts: readonly Ns[];
   epoch: Ns;
-  cliff: 'smooth' | 'infinite';
+  cliff: Cliff;
   tick: Ns;
   slots: number;
   flows: number;
@@ -70,9 +70,9 @@ export function runCommand(): Command {
       epochDefault,
     )
     .addOption(
-      new Option('--cliff <READING>', 'ratio of sample counts when the divisor is 0')
-        .choices(['smooth', 'infinite'])
-        .default('smooth'),
+      new Option('--cliff <READING>', 'how the ensemble compares small sample counts')
+        .choices(cliffs)
+        .default('damped'),
     )
     .option(
       '--tick <DURATION>',

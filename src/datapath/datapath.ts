@@ -1,3 +1,4 @@
+import type { Cliff } from '../latency/ensemble.ts';
 import type { LatencyWindow } from '../latency/window.ts';
 import type { SlotTable } from '../maglev/shares.ts';
 import type { Endpoint } from '../net/address.ts';
@@ -15,7 +16,7 @@ export interface DatapathOptions {
   readonly flows: number;
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
-  readonly cliff: 'smooth' | 'infinite';
+  readonly cliff: Cliff;
 }
 
 /** A window over samples that the datapath keeps adding to. */

@@ -55,7 +55,7 @@ export const inbandState = {
 
 export const inbandConfig = {
   name: 'inband_config',
-  size: 184,
+  size: 192,
   fields: {
     secret: { offset: 0, size: 8, count: 6, signed: false, bigEndian: false },
     timeoutNs: { offset: 48, size: 8, count: 7, signed: false, bigEndian: false },
@@ -69,6 +69,8 @@ export const inbandConfig = {
     backendCount: { offset: 172, size: 4, count: 1, signed: false, bigEndian: false },
     timeoutCount: { offset: 176, size: 4, count: 1, signed: false, bigEndian: false },
     cliffMore: { offset: 180, size: 4, count: 1, signed: false, bigEndian: false },
+    cliffShift: { offset: 184, size: 4, count: 1, signed: false, bigEndian: false },
+    pad: { offset: 188, size: 4, count: 1, signed: false, bigEndian: false },
   },
 } as const;
 

@@ -10,15 +10,27 @@ export const timeoutsMax = 32;
 export const timeoutsDefault: readonly Ns[] = [64e3, 128e3, 256e3, 512e3, 1024e3, 2048e3, 4096e3].map(ns);
 export const epochDefault = ns(64e6);
 
+/**
+ * What the ratio N_i / N_{i+1} of two counts is where they are small, which the paper leaves open. `infinite`: as
+ * arithmetic says, so that a count of 0 wins and one stray gap can decide an epoch. `smooth`: 1 is added to both.
+ * `damped`: 1 and a sixteenth of N_1 are added to both, so that the tail of a distribution, where a few samples fall to
+ * none, does not pass for the cliff.
+ */
+export const cliffs = ['infinite', 'smooth', 'damped'] as const;
+export type Cliff = (typeof cliffs)[number];
+
+/** What is added to both counts: `more`, and N_1 >> `shift`; counts are below 2^31. */
+export const cliffAddends: Readonly<Record<Cliff, { more: number; shift: number }>> = {
+  infinite: { more: 0, shift: 31 },
+  smooth: { more: 1, shift: 31 },
+  damped: { more: 1, shift: 4 },
+};
+
 export interface EnsembleOptions {
   /** Increasing, 2 to `timeoutsMax` of them. */
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
-  /**
-   * What a ratio N_i / N_{i+1} is when N_{i+1} is 0, which the paper leaves open. `infinite`: as arithmetic says, so
-   * that one stray gap can win an epoch. `smooth`: (N_i + 1) / (N_{i+1} + 1).
-   */
-  readonly cliff: 'infinite' | 'smooth';
+  readonly cliff: Cliff;
   /** Whether samples are counted (and a timeout chosen) per flow, or per backend over all of its flows. */
   readonly counts: 'flow' | 'backend';
 }
@@ -42,7 +54,7 @@ export class EnsembleTimeout implements Estimator {
   readonly bytesPerFlow: number;
   readonly #timeouts: Float64Array;
   readonly #epochNs: number;
-  readonly #smooth: boolean;
+  readonly #addend: { more: number; shift: number };
   readonly #perFlow: boolean;
   /** Per flow: time of the last packet, then the first packet of the last batch for each timeout. */
   readonly #times: Float64Array;
@@ -61,7 +73,7 @@ export class EnsembleTimeout implements Estimator {
     this.kinds = [this.name];
     this.#timeouts = Float64Array.from(timeoutsNs);
     this.#epochNs = epochNs;
-    this.#smooth = cliff === 'smooth';
+    this.#addend = cliffAddends[cliff];
     this.#perFlow = counts === 'flow';
     const k = timeoutsNs.length;
     const scopes = this.#perFlow ? size.flows : size.backends;
@@ -115,7 +127,7 @@ export class EnsembleTimeout implements Estimator {
   #cliff(scope: number): number {
     const k = this.#timeouts.length;
     const from = scope * k;
-    const more = this.#smooth ? 1 : 0;
+    const more = this.#addend.more + (this.#counts[from]! >>> this.#addend.shift);
     if (this.#counts[from] === 0) return -1;
     let best = -1;
     let bestRatio = 0;

@@ -1,6 +1,6 @@
 import { InbandError } from '../errors.ts';
 import { type Ns, parseDuration } from '../units.ts';
-import { EnsembleTimeout } from './ensemble.ts';
+import { type Cliff, cliffs, EnsembleTimeout } from './ensemble.ts';
 import type { Estimator, EstimatorSize } from './estimator.ts';
 import { FixedTimeout } from './fixed.ts';
 import { Handshake } from './handshake.ts';
@@ -29,14 +29,12 @@ const entries: Record<string, Entry> = {
       ).map((timeout) => new FixedTimeout(timeout, size)),
   },
   ensemble: {
-    usage: 'ensemble[:smooth|infinite][:backend|flow]',
+    usage: 'ensemble[:smooth|infinite|damped][:backend|flow]',
     make: (readings, settings, size) => {
-      const chosen = { cliff: 'smooth', counts: 'backend' } as {
-        cliff: 'smooth' | 'infinite';
-        counts: 'backend' | 'flow';
-      };
+      const chosen: { cliff: Cliff; counts: 'backend' | 'flow' } = { cliff: 'smooth', counts: 'backend' };
       for (const reading of readings) {
-        if (reading === 'smooth' || reading === 'infinite') chosen.cliff = reading;
+        const cliff = cliffs.find((name) => name === reading);
+        if (cliff) chosen.cliff = cliff;
         else if (reading === 'backend' || reading === 'flow') chosen.counts = reading;
         else throw unknown(`ensemble:${reading}`);
       }
@@ -52,7 +50,7 @@ const entries: Record<string, Entry> = {
   },
 };
 
-/** How estimators can be written: `fixed[:TIMEOUT], ensemble[:smooth|infinite][:backend|flow], handshake`. */
+/** How estimators can be written: `fixed[:TIMEOUT], ensemble[:smooth|infinite|damped][:backend|flow], handshake`. */
 export const estimatorUsage = Object.values(entries)
   .map(({ usage }) => usage)
   .join(', ');

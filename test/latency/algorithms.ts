@@ -35,7 +35,7 @@ export function ensembleTimeout(
   deltas: readonly number[],
   now: number,
   epoch: number,
-  ratio: (n: number, next: number) => number,
+  ratio: Ratio,
 ): number | undefined {
   const estimates: (number | undefined)[] = [];
   for (let i = 0; i < deltas.length; i++) {
@@ -46,7 +46,7 @@ export function ensembleTimeout(
   if (scope.epochStart === undefined) {
     scope.epochStart = now;
   } else if (now - scope.epochStart >= epoch) {
-    const ratios = scope.counts.slice(0, -1).map((n, i) => ratio(n, scope.counts[i + 1]!));
+    const ratios = scope.counts.slice(0, -1).map((n, i) => ratio(n, scope.counts[i + 1]!, scope.counts[0]!));
     const defined = ratios.filter((r) => !Number.isNaN(r));
     const isEmpty = scope.counts.every((n) => n === 0);
     if (!isEmpty) scope.chosen = ratios.indexOf(Math.max(...defined)); // 8, 10
@@ -56,6 +56,12 @@ export function ensembleTimeout(
   return scope.chosen === undefined ? undefined : estimates[scope.chosen]; // 12
 }
 
-/** N_i / N_{i+1}, with what a zero divisor gives in arithmetic. */
-export const ratioInfinite = (n: number, next: number): number => n / next;
-export const ratioSmooth = (n: number, next: number): number => (n + 1) / (next + 1);
+/** A reading of N_i / N_{i+1}; `first` is N_1. */
+export type Ratio = (n: number, next: number, first: number) => number;
+
+/** By name, as options have it; `infinite` is what a zero divisor gives in arithmetic. */
+export const ratios: Readonly<Record<'infinite' | 'smooth' | 'damped', Ratio>> = {
+  infinite: (n, next) => n / next,
+  smooth: (n, next) => (n + 1) / (next + 1),
+  damped: (n, next, first) => (n + 1 + Math.floor(first / 16)) / (next + 1 + Math.floor(first / 16)),
+};

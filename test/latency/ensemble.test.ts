@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  type Cliff,
+  cliffs,
   type EnsembleOptions,
   EnsembleTimeout,
   epochDefault,
@@ -8,18 +10,11 @@ import {
   timeoutsMax,
 } from '../../src/latency/ensemble.ts';
 import { ns } from '../../src/units.ts';
-import {
-  type EpochState,
-  ensembleTimeout,
-  type FixedState,
-  ratioInfinite,
-  ratioSmooth,
-} from './algorithms.ts';
+import { type EpochState, ensembleTimeout, type FixedState, ratios } from './algorithms.ts';
 import { type Arrival, anyArrivals, drive, oneFlow, type Sampled } from './drive.ts';
 
 const size = { flows: 4, backends: 2 };
 const backendOf = (flow: number) => flow % 2;
-const cliffs = ['smooth', 'infinite'] as const;
 const scopes = ['flow', 'backend'] as const;
 
 function anEnsemble(changes: Partial<EnsembleOptions> = {}): EnsembleTimeout {
@@ -48,8 +43,8 @@ function literal(arrivals: Arrival[], { timeoutsNs, epochNs, cliff, counts }: En
     if (!states.has(scope)) {
       states.set(scope, { counts: timeoutsNs.map(() => 0), epochStart: undefined, chosen: undefined });
     }
-    const ratio = cliff === 'smooth' ? ratioSmooth : ratioInfinite;
-    const estimate = ensembleTimeout(flows.get(flow)!, states.get(scope)!, timeoutsNs, now, epochNs, ratio);
+    const scoped = states.get(scope)!;
+    const estimate = ensembleTimeout(flows.get(flow)!, scoped, timeoutsNs, now, epochNs, ratios[cliff]);
     if (estimate !== undefined) samples.push([i, estimate]);
   });
   return samples;
@@ -141,7 +136,7 @@ describe('epochs', () => {
 
 describe('the cliff', () => {
   /** After an epoch of these gaps: which of the timeouts 10, 100 and 1000 is in use. */
-  function chosenAfter(cliff: 'smooth' | 'infinite', ...gaps: number[]): number | undefined {
+  function chosenAfter(cliff: Cliff, ...gaps: number[]): number | undefined {
     const times = at(0, ...gaps);
     expect(times.at(-1)).toBeLessThan(10_000);
     // Packets 5 apart cross nothing and lead to the end of the epoch; then come gaps that tell the timeouts apart.
@@ -172,6 +167,13 @@ describe('the cliff', () => {
     const gaps = [50, 50, 50, 50, 50, 50, 50, 50, 500];
     expect(chosenAfter('infinite', ...gaps)).toBe(100);
     expect(chosenAfter('smooth', ...gaps)).toBe(10);
+  });
+
+  it('a thin tail wins an epoch with smooth ratios, and not with damped ones', () => {
+    // Counts 64, 8, 0: smoothed, 65/9 and 9/1; damped, 69/13 and 13/5.
+    const gaps = [...Array(56).fill(50), ...Array(8).fill(500)];
+    expect(chosenAfter('smooth', ...gaps)).toBe(100);
+    expect(chosenAfter('damped', ...gaps)).toBe(10);
   });
 
   it('nothing beyond the last timeout with a sample is a cliff', () => {

@@ -74,5 +74,5 @@ it('a timeout without a unit is refused', () => {
 });
 
 it('the usage names all of them', () => {
-  expect(estimatorUsage).toBe('fixed[:TIMEOUT], ensemble[:smooth|infinite][:backend|flow], handshake');
+  expect(estimatorUsage).toBe('fixed[:TIMEOUT], ensemble[:smooth|infinite|damped][:backend|flow], handshake');
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { Directions } from '../../src/datapath/replay/directions.ts';
 import { VipTable } from '../../src/flow/vips.ts';
+import { type Cliff, cliffs } from '../../src/latency/ensemble.ts';
 import { Packet } from '../../src/net/packet.ts';
 import { CaptureReader } from '../../src/pcap/reader.ts';
 import { needsXdp, root } from '../native/support.ts';
@@ -85,7 +86,7 @@ async function vipsOf(path: string) {
 }
 
 /** Shows both engines a capture, moving a slot of each table with every thousandth packet. */
-async function compareOn(path: string, cliff: 'smooth' | 'infinite'): Promise<Twins> {
+async function compareOn(path: string, cliff: Cliff): Promise<Twins> {
   const vips = await vipsOf(path);
   const twins = new Twins({ vips, backends, cliff });
   const tables = vips.map((_, index) => twins.program.program.slots(index));
@@ -100,7 +101,7 @@ async function compareOn(path: string, cliff: 'smooth' | 'infinite'): Promise<Tw
   return twins;
 }
 
-for (const cliff of ['smooth', 'infinite'] as const) {
+for (const cliff of cliffs) {
   test(`both engines agree on every capture among the fixtures, with the ${cliff} cliff`, async () => {
     let forwarded = 0;
     let samples = 0;
@@ -120,7 +121,7 @@ test('both engines agree on every capture of the directory that INBAND_CAPTURES 
   const directory = process.env.INBAND_CAPTURES;
   if (!directory) return context.skip('INBAND_CAPTURES names no directory of captures');
   for (const path of capturesBelow(directory)) {
-    for (const cliff of ['smooth', 'infinite'] as const) {
+    for (const cliff of cliffs) {
       const { packets, forwarded, samples } = await compareOn(path, cliff);
       console.info(`${path}: ${packets} packets, ${forwarded} forwarded, ${samples} samples (${cliff})`);
     }

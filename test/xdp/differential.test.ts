@@ -104,6 +104,7 @@ describe('the program does what the TypeScript engine does', () => {
   for (const [name, options] of [
     ['with the smooth cliff', { cliff: 'smooth' }],
     ['with the infinite cliff', { cliff: 'infinite' }],
+    ['with the damped cliff', { cliff: 'damped' }],
     ['with two timeouts', { cliff: 'smooth', timeoutsNs: [ns(100e3), ns(1e6)] }],
   ] as const) {
     for (const clients of [4, 300]) {

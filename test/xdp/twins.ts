@@ -5,7 +5,7 @@ import { FlowTable } from '../../src/flow/table.ts';
 import { seededSecret } from '../../src/flow/tabulation.ts';
 import { VipTable } from '../../src/flow/vips.ts';
 import { inbandLimit } from '../../src/generated/layout.ts';
-import { epochDefault, timeoutsDefault } from '../../src/latency/ensemble.ts';
+import { type Cliff, epochDefault, timeoutsDefault } from '../../src/latency/ensemble.ts';
 import { createEstimators } from '../../src/latency/registry.ts';
 import { backendOf, slotHashIpv4, vipSeedIpv4 } from '../../src/maglev/hash.ts';
 import { Packet, verdicts } from '../../src/net/packet.ts';
@@ -15,7 +15,7 @@ import { TestProgram } from './support.ts';
 export interface TwinsOptions {
   readonly vips: readonly XdpVip[];
   readonly backends: number;
-  readonly cliff: 'smooth' | 'infinite';
+  readonly cliff: Cliff;
   readonly timeoutsNs?: readonly Ns[];
   readonly flows?: number;
 }

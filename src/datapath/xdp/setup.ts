@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { InbandError } from '../../errors.ts';
 import { type FlowTimeouts, flowTimeoutsDefault } from '../../flow/table.ts';
 import { inbandConfig, inbandLimit, inbandState, inbandVip } from '../../generated/layout.ts';
-import { checkTimeouts } from '../../latency/ensemble.ts';
+import { type Cliff, checkTimeouts, cliffAddends } from '../../latency/ensemble.ts';
 import { vipSeedIpv4 } from '../../maglev/hash.ts';
 import { type Endpoint, formatEndpoint } from '../../net/address.ts';
 import type { Ns } from '../../units.ts';
@@ -26,7 +26,7 @@ export interface XdpProgramOptions {
   /** Of the estimator: 2 to 7, increasing. */
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
-  readonly cliff: 'smooth' | 'infinite';
+  readonly cliff: Cliff;
   readonly flowTimeouts?: FlowTimeouts;
   /** Seed of the slot hash, equal on every load balancer of a fleet. Default 0. */
   readonly fleetSeed?: number;
@@ -157,6 +157,7 @@ export function encodeConfig(options: XdpProgramOptions, places: VipPlaces): Uin
   view.setUint32(fields.setCount.offset, setCount(flows), true);
   view.setUint32(fields.backendCount.offset, backends, true);
   view.setUint32(fields.timeoutCount.offset, timeoutsNs.length, true);
-  view.setUint32(fields.cliffMore.offset, cliff === 'smooth' ? 1 : 0, true);
+  view.setUint32(fields.cliffMore.offset, cliffAddends[cliff].more, true);
+  view.setUint32(fields.cliffShift.offset, cliffAddends[cliff].shift, true);
   return bytes;
 }
