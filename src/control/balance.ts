@@ -42,8 +42,9 @@ export class Balance implements Policy {
   #seen = new Float64Array(0);
   #lookedNs = new Float64Array(0);
   #jumps = new Uint32Array(0);
-  /** When shares last moved, either way. */
-  #movedNs = Number.NEGATIVE_INFINITY;
+  /** When shares last moved away from a slow backend, and back. */
+  #steppedNs = Number.NEGATIVE_INFINITY;
+  #restoredNs = Number.NEGATIVE_INFINITY;
 
   /**
    * @param alpha fraction of total traffic that one step moves, above 0 and at most 1
@@ -64,10 +65,16 @@ export class Balance implements Policy {
     this.#look(input, fastestNs);
     const jumped = this.#jumped(input);
     const slowest = jumped >= 0 ? jumped : this.#slowest(input.now, fastestNs);
-    if (input.now - this.#movedNs < (slowest < 0 ? restoreNs : stepNs)) return false;
-    const moved = slowest < 0 ? restore(input) : shiftFrom(slowest, this.#alpha, input);
-    if (moved) this.#movedNs = input.now;
-    return moved;
+    if (slowest < 0) return this.#restore(input);
+    if (input.now - this.#steppedNs < stepNs || !shiftFrom(slowest, this.#alpha, input)) return false;
+    this.#steppedNs = input.now;
+    return true;
+  }
+
+  #restore(input: PolicyInput): boolean {
+    if (input.now - this.#restoredNs < restoreNs || !restore(input)) return false;
+    this.#restoredNs = input.now;
+    return true;
   }
 
   /** Takes the median of each window that is full, and starts its next one. */

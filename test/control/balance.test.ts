@@ -67,6 +67,17 @@ describe('balance', () => {
     expect(scene.shares[0]).toBeCloseTo(0.6, 12);
   });
 
+  it('does not wait for a step back to be over before it leaves a slow backend', () => {
+    const scene = new Scene(2, 0.1);
+    scene.run(25, [260, 260]);
+    scene.shares.set([0.4, 0.6]);
+    scene.run(1, [260, 260]);
+    const before = scene.shares[1]!;
+    expect(before).toBeCloseTo(0.595, 12);
+    scene.run(2, [260, 1260]);
+    expect(scene.shares[1]).toBeCloseTo(before - 0.1, 12);
+  });
+
   it('does not take a jump of all backends for one of the slowest', () => {
     const scene = new Scene(3, 0.1);
     scene.run(25, [260, 260, 260]);
