@@ -115,15 +115,16 @@ for (const cliff of cliffs) {
   });
 }
 
-test('both engines agree on every capture of the directory that INBAND_CAPTURES names', {
-  timeout: 1_200_000,
-}, async (context) => {
-  const directory = process.env.INBAND_CAPTURES;
-  if (!directory) return context.skip('INBAND_CAPTURES names no directory of captures');
-  for (const path of capturesBelow(directory)) {
-    for (const cliff of cliffs) {
-      const { packets, forwarded, samples } = await compareOn(path, cliff);
-      console.info(`${path}: ${packets} packets, ${forwarded} forwarded, ${samples} samples (${cliff})`);
+/** More captures than are bundled, for who has some: a directory. Without it there is nothing to test, hence no test. */
+const directory = process.env.INBAND_CAPTURES;
+
+if (directory) {
+  test('both engines agree on every capture below INBAND_CAPTURES', { timeout: 1_200_000 }, async () => {
+    for (const path of capturesBelow(directory)) {
+      for (const cliff of cliffs) {
+        const { packets, forwarded, samples } = await compareOn(path, cliff);
+        console.info(`${path}: ${packets} packets, ${forwarded} forwarded, ${samples} samples (${cliff})`);
+      }
     }
-  }
-});
+  });
+}
