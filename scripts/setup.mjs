@@ -9,7 +9,10 @@ import process from 'node:process';
 process.chdir(new URL('..', import.meta.url).pathname);
 
 /** What the build and the lab use, and what the tests use on top. */
-const packages = ['gcc', 'libc6-dev', 'clang', 'libbpf-dev', 'iproute2', 'ethtool', 'memcached'];
+const packages = [
+  ...['gcc', 'libc6-dev', 'clang', 'libbpf-dev'],
+  ...['iproute2', 'ethtool', 'procps', 'util-linux', 'memcached'],
+];
 const testPackages = ['chromium'];
 
 const say = (text) => process.stderr.write(`setup: ${text}\n`);
