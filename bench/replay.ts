@@ -57,8 +57,12 @@ function inband(file: string, count: number, flags: readonly string[]): Case {
 const ensemble = ['--estimator', 'ensemble'];
 const backends = [11, 12, 13, 14].flatMap((last) => ['--backend', `10.0.0.${last}`]);
 
-function costNs({ cost, packets }: Measured): number {
+function cpuNs({ cost, packets }: Measured): number {
   return cost ? (cost.cpuS * 1e9) / packets : Number.NaN;
+}
+
+function wallNs({ cost, packets }: Measured): number {
+  return cost ? (cost.wallS * 1e9) / packets : Number.NaN;
 }
 
 function row(item: Measured): Row {
@@ -68,8 +72,8 @@ function row(item: Measured): Row {
   return {
     program: what,
     packets,
-    cpu_ns_per_packet: rounded(costNs(item)),
-    wall_ns_per_packet: rounded((cost.wallS * 1e9) / packets),
+    cpu_ns_per_packet: rounded(cpuNs(item)),
+    wall_ns_per_packet: rounded(wallNs(item)),
     rss_mb: rounded(cost.rssMb),
   };
 }
@@ -94,16 +98,16 @@ function targetsOf(
   tcptrace: Measured,
   memory: readonly Measured[],
 ): Target[] {
-  const ns = costNs(own);
+  const ns = cpuNs(own);
   const rssMb = Math.max(...memory.map(({ cost }) => cost?.rssMb ?? Number.NaN));
   const ratio = (other: Measured) =>
-    other.cost ? `${rounded(costNs(other) / ns)} times` : `${other.program} is not installed`;
+    other.cost ? `${rounded(cpuNs(other) / ns)} times` : `${other.program} is not installed`;
   return [
     {
       what: 'replay with ENSEMBLETIMEOUT, whole command',
       asked: `at most ${targets.nsPerPacket} ns per packet`,
-      measured: `${rounded(ns)} ns of CPU`,
-      met: ns <= targets.nsPerPacket,
+      measured: `${rounded(wallNs(own))} ns, CPU ${rounded(ns)} ns`,
+      met: wallNs(own) <= targets.nsPerPacket,
     },
     {
       what: `resident memory, up to ${memory.at(-1)!.packets / 1e6} million packets`,
@@ -115,9 +119,9 @@ function targetsOf(
       what: 'faster than tshark',
       asked: `${targets.tsharkRatio} times`,
       measured: ratio(tshark),
-      met: costNs(tshark) / ns >= targets.tsharkRatio,
+      met: cpuNs(tshark) / ns >= targets.tsharkRatio,
     },
-    { what: 'faster than tcptrace', asked: 'yes', measured: ratio(tcptrace), met: costNs(tcptrace) > ns },
+    { what: 'faster than tcptrace', asked: 'yes', measured: ratio(tcptrace), met: cpuNs(tcptrace) > ns },
   ];
 }
 
@@ -143,7 +147,7 @@ export async function run(): Promise<BenchResult> {
   const own = await best(inband(file, packets, ensemble));
   const more = [
     await best(inband(file, packets, [])),
-    await best(inband(file, packets, [...ensemble, ...backends])),
+    await best({ ...inband(file, packets, [...ensemble, ...backends]), runs: 1 }),
   ];
   const tcptrace = await best({
     what: 'tcptrace -nlr',
@@ -174,7 +178,7 @@ export async function run(): Promise<BenchResult> {
     targets: targetsOf(own, tshark, tcptrace, memory),
     notes: [
       'A generated capture, the same on every machine: 4,096 closed-loop connections of 256 clients, 117-byte frames, client to server only.',
-      `Whole processes, start included; inband: the run of ${runs} with the least CPU time; the others once.`,
+      `Whole processes, start included; the first two rows: the run of ${runs} with the least CPU time; the others once.`,
       `tshark reads the first ${tsharkPackets} packets. tcptrace also gets -n: it would ask a name server for every address.`,
       'Neither finds a round-trip time in one direction of traffic: they follow the connections, which is most of their work.',
       'Stages: the same work as inband replay, step by step, without the start of a process: reading, decoding, telling the direction, flow table, ENSEMBLETIMEOUT, histogram per sample.',
