@@ -55,10 +55,15 @@ export class AdminServer {
     return new AdminServer(path, server);
   }
 
+  /** Stops to answer and removes the socket, unless this process became a user who may not: the next daemon does then. */
   async close(): Promise<void> {
-    rmSync(this.#path, { force: true });
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+    try {
+      rmSync(this.#path, { force: true });
+    } catch (cause) {
+      if (!isDenied(cause as NodeJS.ErrnoException)) throw cause;
+    }
   }
 }
 
@@ -84,8 +89,10 @@ async function makeRoom(path: string): Promise<void> {
   }
 }
 
+const isDenied = ({ code }: NodeJS.ErrnoException): boolean => code === 'EACCES' || code === 'EPERM';
+
 function refused(path: string, cause: NodeJS.ErrnoException): InbandError {
-  const code = cause.code === 'EACCES' || cause.code === 'EPERM' ? 'PERMISSION' : 'ENVIRONMENT';
+  const code = isDenied(cause) ? 'PERMISSION' : 'ENVIRONMENT';
   return new InbandError(code, `${path}: ${cause.message}`, {
     hint: 'give a path that can be written with --socket',
     cause,

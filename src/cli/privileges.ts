@@ -32,8 +32,11 @@ export function dropTo(user: string): void {
   }
 }
 
-/** Group number of a user's own group, as the password file has it. */
-function primaryGroup(user: string): number {
+/**
+ * Group number of a user's own group, as the password file has it.
+ * @throws InbandError `USAGE` for a user that does not exist
+ */
+export function primaryGroup(user: string): number {
   const entry = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .map((line) => line.split(':'))

@@ -11,7 +11,7 @@ import { slotsDefault } from '../maglev/size.ts';
 import { type Endpoint, parseEndpoint } from '../net/address.ts';
 import { formatDuration, type Ns, ns, parseDuration } from '../units.ts';
 import { collect, list, parseBackend, parseNumber, usage } from './flags.ts';
-import { dropTo } from './privileges.ts';
+import { dropTo, primaryGroup } from './privileges.ts';
 
 /** Flows of a busy node; 128 MB of memory. */
 const flowsDefault = 1_000_000;
@@ -105,6 +105,7 @@ export function runCommand(): Command {
 
 async function run(flags: Flags): Promise<void> {
   const options = toOptions(flags);
+  if (flags.user !== undefined) primaryGroup(flags.user);
   const log = logger(flags.logLevel);
   const balancer = await LoadBalancer.start(options, log);
   try {

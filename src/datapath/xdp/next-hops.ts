@@ -36,8 +36,8 @@ export class NextHops {
   readonly #addresses: readonly Address[];
   readonly #watch = new NetworkWatch();
   #asker: Socket | undefined;
-  #refreshedMs = 0;
-  #askedMs = 0;
+  #refreshedMs = Number.NEGATIVE_INFINITY;
+  #askedMs = Number.NEGATIVE_INFINITY;
 
   constructor(addresses: readonly Address[]) {
     this.#addresses = addresses;
