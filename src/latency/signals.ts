@@ -1,0 +1,30 @@
+import type { Ns } from '../units.ts';
+
+/**
+ * What the clients' packets to one backend tell beside latencies, all from one direction. Counters run from the start
+ * and never fall; who wants a rate takes differences. Getters give what `update` took in last.
+ */
+export interface BackendSignals {
+  /** Flows that began here. */
+  readonly flows: number;
+  /** SYNs sent again: their SYN-ACK did not come in time. */
+  readonly synRetransmits: number;
+  /** Handshakes that the client completed. */
+  readonly handshakes: number;
+  /** Requests sent, and requests whose response the client acknowledged. */
+  readonly requests: number;
+  readonly responses: number;
+  /** Segments with data, and those of them that were sent before. */
+  readonly segments: number;
+  readonly retransmits: number;
+  /** Connections that the client reset. */
+  readonly resets: number;
+  /** Requests without evidence of a response now; an upper bound, as a client may have a response and not say so yet. */
+  readonly inFlight: number;
+  /** Age in ns of the oldest of those; 0 without one. */
+  readonly oldestNs: number;
+  /** How many of those are at least `ageNs` old. */
+  waiting(ageNs: number): number;
+  /** Takes in what happened until `now`. */
+  update(now: Ns): void;
+}
