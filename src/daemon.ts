@@ -33,8 +33,8 @@ interface Service {
   readonly pool: Pool;
   /** Number of the first backend among all vips'. */
   readonly first: number;
-  /** What the policy acts on: one window per backend. */
-  readonly windows: readonly LiveWindow[];
+  /** What the policy acts on: per kind, the window of each backend. */
+  readonly windows: readonly (readonly LiveWindow[])[];
   /** What status shows: per backend and kind, the window before and the one that fills now. */
   readonly shown: readonly (readonly [LiveWindow, LiveWindow])[][];
   obstacles: (string | undefined)[];
@@ -159,12 +159,8 @@ export class LoadBalancer {
     const { backends, policies, slots } = this.#options;
     const first = index * backends.length;
     const kinds = this.#datapath.kinds;
-    const controlled = Math.max(
-      0,
-      kinds.findIndex((kind) => kind.startsWith('ensemble')),
-    );
-    const windows = backends.map((_, b) => this.#datapath.window(first + b, controlled));
-    const pool = new Pool(policies[index]!, backends, windows, { slots });
+    const windows = kinds.map((_, k) => backends.map((_, b) => this.#datapath.window(first + b, k)));
+    const pool = new Pool({ policy: policies[index]!, backends, kinds, windows, table: { slots } });
     return {
       vip,
       pool,
@@ -196,9 +192,7 @@ export class LoadBalancer {
     if (now - this.#lastTickNs > 2 * this.#options.tickNs + 1e6) this.#ticksLate++;
     this.#lastTickNs = now;
     for (const service of this.#services) {
-      let sampled = false;
-      for (const window of service.windows) sampled = window.update() || sampled;
-      if (!sampled && service.pool.policy.trigger === 'sample') continue;
+      for (const windows of service.windows) for (const window of windows) window.update();
       if (service.pool.decide(now)) this.#publish(service, now);
     }
   }

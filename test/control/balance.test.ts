@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Balance } from '../../src/control/balance.ts';
 import { Window } from '../../src/latency/window.ts';
 import { ns } from '../../src/units.ts';
+import { anInput } from './input.ts';
 
 /** A pool of backends on a balance, with time in ms. */
 class Scene {
@@ -32,7 +33,7 @@ class Scene {
 
   tick(): boolean {
     const { windows, weights, shares } = this;
-    return this.policy.decide({ now: ns(this.nowMs * 1e6), windows, weights, shares });
+    return this.policy.decide(anInput({ now: ns(this.nowMs * 1e6), windows, weights, shares }));
   }
 }
 

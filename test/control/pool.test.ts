@@ -9,7 +9,13 @@ const slots = 1009;
 function aPool(...weights: number[]) {
   const windows = weights.map(() => new Window());
   const backends = weights.map((weight, i) => ({ name: `10.0.0.${i}`, weight }));
-  const pool = new Pool(new Shift(0.5), backends, windows, { slots });
+  const pool = new Pool({
+    policy: new Shift(0.5),
+    backends,
+    kinds: ['request'],
+    windows: [windows],
+    table: { slots },
+  });
   const table = new Uint16Array(slots);
   /** Fraction of slots per backend after publishing, to two digits. */
   const published = () => {

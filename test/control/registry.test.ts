@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createPolicy, policyNames } from '../../src/control/registry.ts';
 import { Window } from '../../src/latency/window.ts';
-import { ns } from '../../src/units.ts';
+import { anInput } from './input.ts';
 
 it('every policy is made by its name', () => {
   expect(policyNames).toEqual(['balance', 'shift', 'static']);
@@ -14,7 +14,7 @@ it('the settings reach the policy', () => {
     window.record(i);
   });
   const shares = Float64Array.of(0.5, 0.5);
-  createPolicy('shift', { alpha: 0.25 }).decide({ now: ns(0), windows, weights: shares.slice(), shares });
+  createPolicy('shift', { alpha: 0.25 }).decide(anInput({ windows, weights: shares.slice(), shares }));
   expect([...shares]).toEqual([0.75, 0.25]);
   expect(() => createPolicy('shift', { alpha: 2 })).toThrow(expect.objectContaining({ code: 'USAGE' }));
 });
@@ -24,7 +24,7 @@ it('the static policy never changes anything', () => {
   windows[0]!.record(1e9);
   const shares = Float64Array.of(0.5, 0.5);
   const policy = createPolicy('static', { alpha: 0.1 });
-  expect(policy.decide({ now: ns(0), windows, weights: shares.slice(), shares })).toBe(false);
+  expect(policy.decide(anInput({ windows, weights: shares.slice(), shares }))).toBe(false);
   expect([...shares]).toEqual([0.5, 0.5]);
 });
 

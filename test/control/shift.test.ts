@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { alphaDefault, Shift } from '../../src/control/shift.ts';
 import { Window } from '../../src/latency/window.ts';
-import { ns } from '../../src/units.ts';
+import { anInput } from './input.ts';
 
 /** Windows whose latest samples are these; undefined is a backend without one. */
 function windowsOf(latencies: readonly (number | undefined)[]): Window[] {
@@ -17,7 +17,7 @@ function windowsOf(latencies: readonly (number | undefined)[]): Window[] {
 function decide(latencies: readonly (number | undefined)[], before: readonly number[], alpha?: number) {
   const shares = Float64Array.from(before);
   const weights = Float64Array.from(before, () => 1 / before.length);
-  const changed = new Shift(alpha).decide({ now: ns(0), windows: windowsOf(latencies), weights, shares });
+  const changed = new Shift(alpha).decide(anInput({ windows: windowsOf(latencies), weights, shares }));
   return { changed, shares: [...shares] };
 }
 
@@ -72,7 +72,7 @@ describe('a shift', () => {
     const windows = windowsOf([9, 5]);
     windows[0]!.record(1);
     const shares = Float64Array.of(0.5, 0.5);
-    new Shift().decide({ now: ns(0), windows, weights: shares.slice(), shares });
+    new Shift().decide(anInput({ windows, weights: shares.slice(), shares }));
     expect(rounded([...shares])).toEqual([0.6, 0.4]);
   });
 
@@ -90,7 +90,7 @@ describe('a shift', () => {
         for (const [backend, latency] of samples) {
           windows[backend % count]!.record(latency);
           const before = shares.slice();
-          const changed = policy.decide({ now: ns(0), windows, weights, shares });
+          const changed = policy.decide(anInput({ windows, weights, shares }));
           expect(changed).toBe(shares.some((share, b) => share !== before[b]));
           const taken = before.filter((share, b) => shares[b]! < share);
           expect(taken.length).toBe(changed ? 1 : 0);

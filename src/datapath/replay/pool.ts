@@ -15,6 +15,7 @@ export class ReplayPool {
   changes = 0;
   readonly history = new ShareHistory();
   readonly #policy: Policy;
+  readonly #kind: string;
   readonly #backends: PoolBackend[] = [];
   /** Samples of each member since the policy last reset them. */
   readonly #windows: Window[] = [];
@@ -25,9 +26,11 @@ export class ReplayPool {
   #pool: Pool;
   #stale = true;
 
-  constructor(policy: Policy) {
+  /** @param kind of the samples that it is given */
+  constructor(policy: Policy, kind: string) {
     this.#policy = policy;
-    this.#pool = new Pool(policy, [], []);
+    this.#kind = kind;
+    this.#pool = this.#create();
   }
 
   get names(): string[] {
@@ -48,8 +51,13 @@ export class ReplayPool {
     this.#backends.push(backend);
     this.#numbers.push(number);
     this.#windows.push(new Window());
-    this.#pool = new Pool(this.#policy, this.#backends, this.#windows);
+    this.#pool = this.#create();
     this.#stale = true;
+  }
+
+  #create(): Pool {
+    const [policy, backends, windows] = [this.#policy, [...this.#backends], [...this.#windows]];
+    return new Pool({ policy, backends, kinds: [this.#kind], windows: [windows] });
   }
 
   /** Takes a sample of the kind that the policy acts on; those of backends outside the pool are no business of it. */

@@ -102,7 +102,7 @@ export class Replay {
       kinds.findIndex((kind) => kind.startsWith('ensemble')),
     );
     this.recorder = new Recorder(kinds);
-    this.pool = new ReplayPool(options.policy);
+    this.pool = new ReplayPool(options.policy, kinds[this.policyKind]!);
     this.#latencies = options.timeline ? new Timeline() : undefined;
     this.#assign = assignByVip(this.vips, this.backends);
   }

@@ -6,7 +6,7 @@ import { ns } from '../../../src/units.ts';
 
 /** A pool whose members have these numbers among all backends, and a way to give it samples. */
 function poolOf(policy: Policy, members: Record<number, number>) {
-  const pool = new ReplayPool(policy);
+  const pool = new ReplayPool(policy, 'request');
   for (const [number, weight] of Object.entries(members)) {
     pool.add(Number(number), { name: `backend ${number}`, weight });
   }
