@@ -11,6 +11,7 @@ process.chdir(new URL('..', import.meta.url).pathname);
 /** What the build and the lab use, and what the tests use on top. */
 const packages = [
   ...['gcc', 'libc6-dev', 'clang', 'libbpf-dev'],
+  ...['g++', 'make', 'python3', 'libpcap-dev'],
   ...['iproute2', 'ethtool', 'procps', 'util-linux', 'memcached'],
 ];
 const testPackages = ['chromium'];
