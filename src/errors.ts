@@ -42,11 +42,18 @@ export class InbandError extends Error {
   override readonly name = 'InbandError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** Lines to read before the message, such as every mistake of a file. */
+  readonly details: readonly string[];
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown; details?: readonly string[] } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.details = options.details ?? [];
   }
 
   /** What the process should exit with when this error ends it. */

@@ -53,6 +53,7 @@ function throwUsage(command: Command, path: string): void {
 /** One line for what happened and one for what to do, as exit code what kind of failure it was. */
 function report(error: unknown): number {
   if (error instanceof InbandError) {
+    for (const line of error.details) process.stderr.write(`${printable(line)}\n`);
     process.stderr.write(`inband: ${printable(error.message)} [${error.code}]\n`);
     if (error.hint !== undefined) process.stderr.write(`hint: ${printable(error.hint)}\n`);
     return error.exitCode;
