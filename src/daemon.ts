@@ -2,18 +2,30 @@ import type { Logger } from 'pino';
 import { AdminServer } from './admin/server.ts';
 import type { Policy } from './control/policy.ts';
 import { Pool, type PoolBackend } from './control/pool.ts';
-import type { Datapath, DatapathOptions, LiveWindow, SampleRecord } from './datapath/datapath.ts';
+import type {
+  Datapath,
+  DatapathBackend,
+  DatapathOptions,
+  DatapathVip,
+  LiveWindow,
+  SampleRecord,
+} from './datapath/datapath.ts';
 import { XdpDatapath } from './datapath/xdp/datapath.ts';
 import { type Endpoint, formatEndpoint } from './net/address.ts';
 import { type Ns, ns } from './units.ts';
 
+/** A vip with its pool. */
+export interface RunVip extends DatapathVip {
+  readonly backends: readonly (PoolBackend & DatapathBackend)[];
+  /** Its own: a policy keeps state. */
+  readonly policy: Policy;
+}
+
 /** What a running load balancer is told; every field is a flag of `inband run` and is documented there. */
-export interface RunOptions extends Omit<DatapathOptions, 'backends'> {
+export interface RunOptions extends DatapathOptions {
   readonly datapath: 'auto' | 'xdp';
-  /** Backends of every vip; names are addresses. */
-  readonly backends: readonly PoolBackend[];
-  /** One per vip: a policy may keep state. */
-  readonly policies: readonly Policy[];
+  /** At least one. */
+  readonly vips: readonly RunVip[];
   readonly tickNs: Ns;
   readonly socket: string;
 }
@@ -82,7 +94,12 @@ export class LoadBalancer {
     this.#options = options;
     this.#datapath = datapath;
     this.#log = log;
-    this.#services = options.vips.map((vip, i) => this.#service(vip, i));
+    let first = 0;
+    this.#services = options.vips.map((vip) => {
+      const service = this.#service(vip, first);
+      first += vip.backends.length;
+      return service;
+    });
   }
 
   /**
@@ -90,7 +107,7 @@ export class LoadBalancer {
    * @throws InbandError for what the machine lacks or refuses; nothing is left behind then
    */
   static async start(options: RunOptions, log: Logger): Promise<LoadBalancer> {
-    const datapath = XdpDatapath.open({ ...options, backends: options.backends.map(({ name }) => name) });
+    const datapath = XdpDatapath.open(options);
     try {
       const balancer = new LoadBalancer(options, datapath, log);
       balancer.#poll();
@@ -131,10 +148,11 @@ export class LoadBalancer {
       pid: process.pid,
       started_at: this.#startedAt.toISOString(),
       datapath: { name, mode, reason, interface: this.#options.interface },
-      policy: { name: this.#options.policies[0]!.name, tick_ms: this.#options.tickNs / 1e6 },
+      policy: { name: this.#options.vips[0]!.policy.name, tick_ms: this.#options.tickNs / 1e6 },
       control: { ticks: this.#ticks, ticks_late: this.#ticksLate },
       vips: this.#services.map((service) => ({
         vip: formatEndpoint(service.vip),
+        policy: service.pool.policy.name,
         slots: this.#options.slots,
         generation: service.generation,
         slots_moved: service.slotsMoved,
@@ -155,12 +173,11 @@ export class LoadBalancer {
     };
   }
 
-  #service(vip: Endpoint, index: number): Service {
-    const { backends, policies, slots } = this.#options;
-    const first = index * backends.length;
+  #service({ endpoint: vip, backends, policy }: RunVip, first: number): Service {
+    const { slots } = this.#options;
     const kinds = this.#datapath.kinds;
     const windows = kinds.map((_, k) => backends.map((_, b) => this.#datapath.window(first + b, k)));
-    const pool = new Pool({ policy: policies[index]!, backends, kinds, windows, table: { slots } });
+    const pool = new Pool({ policy, backends, kinds, windows, table: { slots } });
     return {
       vip,
       pool,

@@ -133,9 +133,7 @@ function toOptions(flags: Flags): RunOptions {
   return {
     interface: flags.interface,
     datapath: flags.datapath,
-    vips: vip,
-    backends: backend,
-    policies: vip.map(() => createPolicy(policy, { alpha })),
+    vips: vip.map((endpoint) => ({ endpoint, backends: backend, policy: createPolicy(policy, { alpha }) })),
     slots: flags.slots,
     timeoutsNs: flags.timeouts,
     epochNs: flags.epoch,

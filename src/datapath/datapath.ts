@@ -4,12 +4,23 @@ import type { SlotTable } from '../maglev/shares.ts';
 import type { Endpoint } from '../net/address.ts';
 import type { Ns } from '../units.ts';
 
-/** What a datapath is told when it is opened. Every vip has all backends; their numbers run over all vips. */
+/** A server behind a vip. */
+export interface DatapathBackend {
+  /** Its address. */
+  readonly name: string;
+}
+
+/** A vip with its backends. */
+export interface DatapathVip {
+  readonly endpoint: Endpoint;
+  /** At least one; slots hold places in this list. */
+  readonly backends: readonly DatapathBackend[];
+}
+
+/** What a datapath is told when it is opened. Numbers of backends run over all vips, in order. */
 export interface DatapathOptions {
   readonly interface: string;
-  readonly vips: readonly Endpoint[];
-  /** Addresses of the backends. */
-  readonly backends: readonly string[];
+  readonly vips: readonly DatapathVip[];
   /** Slots of each vip's table. */
   readonly slots: number;
   /** Flows to be held at a time. */

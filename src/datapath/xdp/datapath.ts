@@ -4,7 +4,7 @@ import type { BackendTraffic, Datapath, DatapathOptions, LiveWindow, SampleRecor
 import type { InterfaceName } from './native.ts';
 import { interfaces } from './neighbours.ts';
 import { NextHops } from './next-hops.ts';
-import { type Attachment, XdpProgram, type XdpSample } from './program.ts';
+import { type Attachment, XdpProgram, type XdpSample, type XdpVip } from './program.ts';
 
 /** How often the ring of samples is emptied while somebody listens. */
 const drainMs = 5;
@@ -16,16 +16,17 @@ export class XdpDatapath implements Datapath {
   readonly reason: string;
   readonly #program: XdpProgram;
   readonly #hops: NextHops;
-  readonly #vips: number;
+  /** Index of the next hop of each backend. */
+  readonly #hopOf: readonly number[];
   readonly #listeners = new Set<(samples: readonly SampleRecord[]) => void>();
   #drain: NodeJS.Timeout | undefined;
 
-  private constructor(program: XdpProgram, hops: NextHops, attachment: Attachment, vips: number) {
+  private constructor(program: XdpProgram, hops: NextHops, attachment: Attachment, hopOf: readonly number[]) {
     this.#program = program;
     this.#hops = hops;
     this.mode = attachment.mode;
     this.reason = attachment.reason;
-    this.#vips = vips;
+    this.#hopOf = hopOf;
   }
 
   /**
@@ -33,23 +34,23 @@ export class XdpDatapath implements Datapath {
    * @throws InbandError `USAGE` for what it cannot do, `ENVIRONMENT` without the interface, and as `XdpProgram` does
    */
   static open(options: DatapathOptions): XdpDatapath {
-    const addresses = options.backends.map(ipv4);
+    const backends = options.vips.flatMap((vip) => vip.backends.map(({ name }) => name));
+    const names = [...new Set(backends)];
+    const places = new Map(names.map((name, i) => [name, i]));
+    const addresses = names.map(ipv4);
     const target = interfaceOf(options.interface);
     const program = XdpProgram.load({
       flows: options.flows,
-      vips: options.vips.map((endpoint, i) => ({
-        endpoint,
-        slots: options.slots,
-        firstBackend: i * addresses.length,
-      })),
-      backends: options.vips.length * addresses.length,
+      vips: placed(options),
+      backends: backends.length,
       timeoutsNs: options.timeoutsNs,
       epochNs: options.epochNs,
       cliff: options.cliff,
     });
     try {
       const attachment = program.attach(target);
-      return new XdpDatapath(program, new NextHops(addresses), attachment, options.vips.length);
+      const hopOf = backends.map((name) => places.get(name)!);
+      return new XdpDatapath(program, new NextHops(addresses), attachment, hopOf);
     } catch (error) {
       program.close();
       throw error;
@@ -81,18 +82,23 @@ export class XdpDatapath implements Datapath {
   }
 
   poll(): void {
-    for (const index of this.#hops.poll(performance.now())) {
-      const way = this.#hops.ways[index]!;
-      const next = typeof way === 'string' ? undefined : way;
-      for (let vip = 0; vip < this.#vips; vip++) {
-        this.#program.setBackend(vip * this.#hops.ways.length + index, next);
-      }
+    const changed = new Set(this.#hops.poll(performance.now()));
+    if (changed.size === 0) return;
+    for (const [backend, hop] of this.#hopOf.entries()) {
+      if (!changed.has(hop)) continue;
+      const way = this.#hops.ways[hop]!;
+      this.#program.setBackend(backend, typeof way === 'string' ? undefined : way);
     }
   }
 
   obstacle(backend: number): string | undefined {
-    const way = this.#hops.ways[backend % this.#hops.ways.length]!;
+    const way = this.#hops.ways[this.#hopOf[backend]!]!;
     return typeof way === 'string' ? way : undefined;
+  }
+
+  /** All that can go wrong is a state of the interface or of a backend. */
+  notices(): readonly string[] {
+    return [];
   }
 
   listen(listener: (samples: readonly SampleRecord[]) => void): () => void {
@@ -130,6 +136,16 @@ export class XdpDatapath implements Datapath {
     this.#drain = undefined;
     this.#program.setListening(false);
   }
+}
+
+/** The vips with the numbers of their first backends. */
+function placed({ vips, slots }: DatapathOptions): XdpVip[] {
+  let firstBackend = 0;
+  return vips.map(({ endpoint, backends }) => {
+    const vip = { endpoint, slots, firstBackend };
+    firstBackend += backends.length;
+    return vip;
+  });
 }
 
 function interfaceOf(name: string): InterfaceName {
