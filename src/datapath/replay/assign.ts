@@ -1,3 +1,4 @@
+import type { PoolBackend } from '../../control/pool.ts';
 import { InbandError } from '../../errors.ts';
 import type { VipTable } from '../../flow/vips.ts';
 import { slotHashIpv4, slotHashIpv6, vipSeedIpv4, vipSeedIpv6 } from '../../maglev/hash.ts';
@@ -9,6 +10,12 @@ import { openLines } from './truth.ts';
 
 /** Chooses the backend of a new flow; `frame` are the bytes that the packet was decoded from. */
 export type FrameAssign = (packet: Packet, vip: number, frame: Uint8Array) => number;
+
+/** What backends join as they appear. */
+export interface AssignPool {
+  has(number: number): boolean;
+  add(number: number, backend: PoolBackend): void;
+}
 
 /** Every vip is a backend of its own: nothing is known of the servers behind it. */
 export function assignByVip(vips: VipTable, backends: BackendNames): FrameAssign {
@@ -41,7 +48,7 @@ export function assignByTable(vips: VipTable, pool: ReplayPool): FrameAssign {
 }
 
 /** By destination MAC address: for captures behind a load balancer in layer-2 DSR. Backends join the pool as they appear. */
-export function assignByMac(backends: BackendNames, pool: ReplayPool): FrameAssign {
+export function assignByMac(backends: BackendNames, pool: AssignPool): FrameAssign {
   const numbers = new Map<number, number>();
   return (packet, _vip, frame) => {
     const at = packet.ethernetAt;
@@ -70,7 +77,7 @@ export function assignByMac(backends: BackendNames, pool: ReplayPool): FrameAssi
 export async function assignByFile(
   path: string,
   backends: BackendNames,
-  pool: ReplayPool,
+  pool: AssignPool,
 ): Promise<FrameAssign> {
   const numbers = new Map<number, number>();
   let line = 0;

@@ -114,14 +114,27 @@ export class TruthFile {
     const truth = this.#ports[kind].get(port);
     if (!truth) return Number.NaN;
     const time = startNs + (baseS - this.#baseS) * 1e9;
-    let low = 0;
-    let high = truth.sentNs.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (truth.sentNs[middle]! <= time) low = middle + 1;
-      else high = middle;
-    }
-    return low > 0 && time - truth.sentNs[low - 1]! <= truthAgeNsMax ? truth.latencyNs[low - 1]! : Number.NaN;
+    const at = sentUntil(truth, time) - 1;
+    return at >= 0 && time - truth.sentNs[at]! <= truthAgeNsMax ? truth.latencyNs[at]! : Number.NaN;
+  }
+
+  /** Latency in ns of the request that the client port sent nearest to `timeNs`, within `truthAgeNsMax`; NaN without one. */
+  nearest(kind: TruthKind, port: number, timeNs: number, baseS: number): number {
+    const truth = this.#ports[kind].get(port);
+    if (!truth) return Number.NaN;
+    const time = timeNs + (baseS - this.#baseS) * 1e9;
+    const after = sentUntil(truth, time);
+    const distance = (at: number) => Math.abs((truth.sentNs[at] ?? Number.POSITIVE_INFINITY) - time);
+    const at = distance(after) < distance(after - 1) ? after : after - 1;
+    return distance(at) <= truthAgeNsMax ? truth.latencyNs[at]! : Number.NaN;
+  }
+
+  /** When the client port sent its first request after `timeNs`, in ns since `baseS`; infinite if it sent none. */
+  firstAfter(kind: TruthKind, port: number, timeNs: number, baseS: number): number {
+    const truth = this.#ports[kind].get(port);
+    const shift = (this.#baseS - baseS) * 1e9;
+    const sentNs = truth?.sentNs[sentUntil(truth, timeNs - shift)];
+    return sentNs === undefined ? Number.POSITIVE_INFINITY : sentNs + shift;
   }
 
   /** All rows: kind, client port, time sent in ns since `baseS`, latency in ns. */
@@ -133,6 +146,18 @@ export class TruthFile {
       }
     }
   }
+}
+
+/** How many requests were sent at or before a time. */
+function sentUntil({ sentNs }: PortTruth, time: number): number {
+  let low = 0;
+  let high = sentNs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sentNs[middle]! <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Whole seconds of a decimal number of nanoseconds, which a double could not hold. */

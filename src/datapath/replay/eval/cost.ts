@@ -1,0 +1,89 @@
+import { parentPort, Worker, workerData } from 'node:worker_threads';
+import { createEstimators, type EstimatorSettings } from '../../../latency/registry.ts';
+import { Packet } from '../../../net/packet.ts';
+import { ns } from '../../../units.ts';
+import { Engine } from '../../engine.ts';
+import { backendsMax } from '../backends.ts';
+import { laneTable } from './lane.ts';
+import type { LoggedPackets } from './packet-log.ts';
+import { median } from './samples.ts';
+
+/** Pairs of runs, without and with the estimator; the median of their differences counts. */
+const rounds = 15;
+/** Rounds that the compiler needs first. */
+const roundsWarm = 3;
+/** Flows of the tables to measure with: captures that are kept in memory have fewer. */
+const flows = 16_384;
+
+/** What a worker is given. */
+interface Task {
+  readonly estimator: string;
+  readonly settings: EstimatorSettings;
+  readonly captures: readonly LoggedPackets[];
+}
+
+interface Decoded {
+  readonly packets: readonly Packet[];
+  readonly vip: Int32Array;
+  readonly timeNs: Float64Array;
+}
+
+/**
+ * Time per packet that an estimator adds to the engine, in ns; NaN without packets. Measured in a thread of its own, so
+ * that no other estimator has been compiled into the same code.
+ */
+export function measureCost(task: Task): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: task });
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+}
+
+/** The same in this thread. */
+export function costOf({ estimator, settings, captures }: Task): number {
+  const decoded = captures.map(decode);
+  const packets = decoded.reduce((sum, { packets }) => sum + packets.length, 0);
+  const differences: number[] = [];
+  for (let round = -roundsWarm; round < rounds; round++) {
+    const [without, withIt] = [time(decoded, undefined, settings), time(decoded, estimator, settings)];
+    if (round >= 0) differences.push((withIt - without) / packets);
+  }
+  return packets === 0 ? Number.NaN : median(differences)!;
+}
+
+/** Packets as objects, each its own: decoding is not measured. */
+function decode(log: LoggedPackets): Decoded {
+  const packets = Array.from({ length: log.count }, (_, i) => {
+    const packet = new Packet();
+    packet.decode(log.frames, log.at[i]!, log.capturedLength[i]!, log.wireLength[i]!, log.linkType[i]!);
+    return packet;
+  });
+  return { packets, vip: log.vip, timeNs: log.timeNs };
+}
+
+/** Time in ns that an engine with one estimator, or with none, takes for all packets. */
+function time(
+  captures: readonly Decoded[],
+  estimator: string | undefined,
+  settings: EstimatorSettings,
+): number {
+  let total = 0;
+  for (const { packets, vip, timeNs } of captures) {
+    const table = laneTable(flows);
+    const size = { flows: table.capacity, backends: backendsMax };
+    const estimators = estimator === undefined ? [] : createEstimators([estimator], settings, size);
+    const engine = new Engine(
+      table,
+      estimators,
+      (_packet, vip) => vip,
+      () => {},
+    );
+    const start = process.hrtime.bigint();
+    for (let i = 0; i < packets.length; i++) engine.forward(packets[i]!, vip[i]!, ns(timeNs[i]!));
+    total += Number(process.hrtime.bigint() - start);
+  }
+  return total;
+}
+
+if (parentPort && (workerData as Task | null)?.captures) parentPort.postMessage(costOf(workerData as Task));
