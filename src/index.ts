@@ -5,7 +5,9 @@
 
 export { Balance } from './control/balance.ts';
 export type { Policy, PolicyInput } from './control/policy.ts';
-export type { PoolBackend } from './control/pool.ts';
+export { Pool, type PoolBackend, type PoolOptions } from './control/pool.ts';
+export { type Cause, type Reason, reasonText } from './control/reason.ts';
+export { createPolicy, type PolicySettings, policyNames } from './control/registry.ts';
 export { alphaDefault, Shift } from './control/shift.ts';
 export { type Assign, Engine, type EngineCounters, type OnSample } from './datapath/engine.ts';
 export type { ReplayOptions } from './datapath/replay/options.ts';

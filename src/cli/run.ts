@@ -2,15 +2,14 @@ import { Command, Option } from 'commander';
 import pino, { type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { socketDefault } from '../admin/server.ts';
-import type { PoolBackend } from '../control/pool.ts';
 import { createPolicy, policyNames } from '../control/registry.ts';
-import { alphaDefault } from '../control/shift.ts';
 import { LoadBalancer, type RunOptions } from '../daemon.ts';
+import { datapaths } from '../datapath/open.ts';
 import { type Cliff, cliffs, epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
 import { slotsDefault } from '../maglev/size.ts';
 import { type Endpoint, parseEndpoint } from '../net/address.ts';
 import { formatDuration, type Ns, ns, parseDuration } from '../units.ts';
-import { collect, list, parseBackend, parseNumber, usage } from './flags.ts';
+import { collect, list, parseNumber, parseRunBackend, type RunBackend, usage } from './flags.ts';
 import { dropTo, primaryGroup } from './privileges.ts';
 
 /** Flows of a busy node; 128 MB of memory. */
@@ -24,9 +23,9 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 interface Flags {
   interface: string;
   vip: Endpoint[];
-  backend: PoolBackend[];
+  backend: RunBackend[];
   policy: string;
-  alpha: number;
+  alpha?: number;
   timeouts: readonly Ns[];
   epoch: Ns;
   cliff: Cliff;
@@ -34,6 +33,7 @@ interface Flags {
   slots: number;
   flows: number;
   datapath: RunOptions['datapath'];
+  answerArp: boolean;
   socket: string;
   user?: string;
   logLevel: string;
@@ -49,13 +49,21 @@ export function runCommand(): Command {
       collect((text) => parseEndpoint(text, '--vip')),
       [],
     )
-    .option('--backend <ADDR[,weight=N]>', 'server behind the vips; repeatable', collect(parseBackend), [])
-    .addOption(new Option('--policy <NAME>', 'law that moves slots').choices(policyNames).default('balance'))
+    .option(
+      '--backend <ADDR[,weight=N][,encap=ipip]>',
+      'server behind the vips; repeatable',
+      collect(parseRunBackend),
+      [],
+    )
+    .option(
+      '--policy <NAME[:SETTING=VALUE]...>',
+      `law that moves slots: ${policyNames.join(', ')}`,
+      'balance',
+    )
     .option(
       '--alpha <FRACTION>',
-      'share of all traffic that one decision moves',
+      'share of all traffic that one decision moves at most (default: 0.2 for balance, 0.1 for shift)',
       (text) => parseNumber(text, '--alpha'),
-      alphaDefault,
     )
     .option(
       '--timeouts <DURATION,...>',
@@ -92,9 +100,8 @@ export function runCommand(): Command {
       (text) => parseNumber(text, '--flows'),
       flowsDefault,
     )
-    .addOption(
-      new Option('--datapath <NAME>', 'what forwards packets').choices(['auto', 'xdp']).default('auto'),
-    )
+    .addOption(new Option('--datapath <NAME>', 'what forwards packets').choices(datapaths).default('auto'))
+    .option('--answer-arp', 'answer ARP for the vips (capture datapath)', false)
     .option('--socket <PATH>', 'local socket for status and samples', socketDefault)
     .option('--user <NAME>', 'user to become after set-up')
     .addOption(
@@ -133,6 +140,7 @@ function toOptions(flags: Flags): RunOptions {
   return {
     interface: flags.interface,
     datapath: flags.datapath,
+    answerArp: flags.answerArp,
     vips: vip.map((endpoint) => ({ endpoint, backends: backend, policy: createPolicy(policy, { alpha }) })),
     slots: flags.slots,
     timeoutsNs: flags.timeouts,

@@ -1,166 +1,269 @@
-import { InbandError } from '../errors.ts';
+import { Evidence } from './evidence.ts';
+import { Jumps } from './jumps.ts';
+import { least, moveFrom, raiseTo } from './moves.ts';
 import type { Policy, PolicyInput } from './policy.ts';
-import { alphaDefault } from './shift.ts';
+import type { Cause, Reason } from './reason.ts';
+import { checkSettings, numberSetting, type SettingsOf, withDefaults } from './settings.ts';
+import { Silence } from './silence.ts';
 
-/** An estimate is the median of at least this long a time and as many samples: shorter ones differ between equals. */
-const windowNs = 10e6;
-const samplesMin = 16;
-/** An estimate older than this says nothing of now. */
-const staleNs = 1e9;
-/** A backend is slow when its median exceeds that of the fastest by this factor: control.md found 20-25 % steady. */
-const slowRatio = 1.25;
-/**
- * A backend whose latest sample exceeds the fastest median by `jumpRatio` in `jumpLooks` looks in a row is slow without
- * waiting for its median. One such sample is an outlier; two looks a tick apart seldom both meet one.
- */
-const jumpRatio = 2;
-const jumpLooks = 2;
-/** Fraction of its weight's share that a slow backend keeps, so that its recovery is seen; at 5 % it would be the p95. */
-const floorFraction = 0.04;
-/** Least time between two steps away from a slow backend: a step takes time to show. */
+export const balanceSettings = {
+  alpha: numberSetting('fraction of all traffic that one step moves at most', 0.2, 1e-6, 1),
+  slow: numberSetting("ratio to the others' latency above which a backend is slow", 1.25, 1.01, 10),
+  floor: numberSetting('fraction of its weight that a slow backend keeps', 0.04, 0.001, 1),
+} as const;
+
+/** A step takes at most this part of what a backend has. */
+const stepFraction = 0.5;
+/** Within this part of the octaves that make it slow nothing speaks against a backend; between the two nothing moves. */
+const finePart = 0.4;
+/** Deviations of chance by which a backend must be slow, and may look slow and yet be fine. */
+const sureDeviations = 3;
+const fineDeviations = 1;
+/** Steps are full from this ratio on above that of a slow one: at 2.25 times the others' latency. */
+const fullExcess = 1;
+/** A silent backend keeps this part of what a slow one does. */
+const silentPart = 0.1;
+/** Latency grows faster than load: a backend keeps what it carries over this many times its ratio. */
+const carriedRatio = 2;
+/** Least time between two steps away from a slow backend: a step takes time to show; a silent one shows nothing. */
 const stepNs = 10e6;
-/** While nobody is slow, shares return to the configured weights in steps of 0.5 % of all traffic: a second for half. */
+const silentStepNs = 1e6;
+/** While nothing speaks against it a backend gets 0.5 % of all traffic back in each 10 ms: half within a second. */
 const restoreStep = 0.005;
 const restoreNs = 10e6;
+/** A backend that can be used again begins with this part of its weight. */
+const startFraction = 0.1;
+/** Fewer than this fraction of the weight not silent: silence says more of the network than of servers. */
+const panicFraction = 0.3;
+/** Steps and restoring shrink by this when they alternate, down to the least, and grow back this much per window. */
+const flipGain = 0.5;
+const gainMin = 1 / 16;
+const gainGrowth = 1.01;
+/** Raised by this part of the share since the last step down, the next one is an alternation. */
+const flipFraction = 0.05;
+
+/** State per backend that lasts as long as the pool and the kind of samples. */
+class State {
+  readonly evidence: Evidence;
+  readonly jumps: Jumps;
+  readonly silence: Silence;
+  readonly wasUsable: Uint8Array;
+  readonly steppedNs: Float64Array;
+  /** Share after the last step down, and what steps and restoring are multiplied by. */
+  readonly lowered: Float64Array;
+  readonly gains: Float64Array;
+  readonly raises: Float64Array;
+  /** 1: may be given more. */
+  readonly fine: Uint8Array;
+
+  readonly kind: string;
+
+  constructor({ now, usable, kind }: PolicyInput) {
+    const { length } = usable;
+    this.kind = kind;
+    this.evidence = new Evidence(length, now);
+    this.jumps = new Jumps(length);
+    this.silence = new Silence(length, now);
+    this.wasUsable = usable.slice();
+    this.steppedNs = new Float64Array(length).fill(Number.NEGATIVE_INFINITY);
+    this.lowered = new Float64Array(length).fill(Number.NaN);
+    this.gains = new Float64Array(length).fill(1);
+    this.raises = new Float64Array(length);
+    this.fine = new Uint8Array(length).fill(1);
+  }
+}
 
 /**
- * A steadier law than the paper's: it compares medians, not samples; tolerates a difference of 25 %; moves alpha of all
- * traffic from the slowest backend at most every 10 ms; leaves it 4 % of its share to be probed by; and while no backend
- * is slow, shares return to the configured weights within a second. A jump to twice the latency is not waited for: two
- * looks in a row that meet it are enough, unless all backends jump. Backends without fresh samples are not judged, so a
- * starved one gets traffic back and is judged again.
+ * The default law. It compares each backend's typical latency with that of the others over at least 10 ms, and judges how
+ * sure a difference is by how windows scattered before: where queues make equal servers differ it takes its time, and
+ * where latencies are steady it is quick. A backend that is surely more than 25 % slower loses up to half of its share per
+ * step of 10 ms, the less the closer it is to that; it keeps what it carries over twice its ratio, since what moves is
+ * new flows only, and 4 % of its weight to be seen by. A jump to twice the latency is not waited for, and a backend that
+ * leaves requests unanswered while others answer is left at once. What nothing speaks against returns to its weight within
+ * a second, more slowly the more often that was wrong. Backends without fresh samples are not judged.
  */
 export class Balance implements Policy {
   readonly name = 'balance';
   readonly trigger = 'tick';
-  readonly #alpha: number;
-  /** Per backend: start of its window, latest median in ns, and when that was taken. */
-  #startedNs = new Float64Array(0);
-  #medians = new Float64Array(0);
-  #takenNs = new Float64Array(0);
-  /** Per backend: samples in its window at the last look, when there were new ones, and looks in a row that met a jump. */
-  #seen = new Float64Array(0);
-  #lookedNs = new Float64Array(0);
-  #jumps = new Uint32Array(0);
-  /** When shares last moved away from a slow backend, and back. */
-  #steppedNs = Number.NEGATIVE_INFINITY;
+  readonly #settings: SettingsOf<typeof balanceSettings>;
+  /** Octaves above the others at which a backend is slow. */
+  readonly #slow: number;
+  #state: State | undefined;
   #restoredNs = Number.NEGATIVE_INFINITY;
+  #reason: Reason | undefined;
 
-  /**
-   * @param alpha fraction of total traffic that one step moves, above 0 and at most 1
-   * @throws InbandError `USAGE` outside that range
-   */
-  constructor(alpha: number = alphaDefault) {
-    if (!(alpha > 0 && alpha <= 1)) {
-      throw new InbandError('USAGE', `alpha: ${alpha} is not a fraction above 0 and at most 1`, {
-        hint: '0.1 moves 10 % of all traffic per step',
-      });
-    }
-    this.#alpha = alpha;
+  /** @throws InbandError `USAGE` for settings out of range */
+  constructor(given: Partial<SettingsOf<typeof balanceSettings>> = {}) {
+    checkSettings('balance', balanceSettings, given);
+    this.#settings = withDefaults(balanceSettings, given);
+    this.#slow = Math.log2(this.#settings.slow);
+  }
+
+  get reason(): Reason | undefined {
+    return this.#reason;
   }
 
   decide(input: PolicyInput): boolean {
-    this.#measure(input);
-    const fastestNs = this.#fastestNs(input.now);
-    this.#look(input, fastestNs);
-    const jumped = this.#jumped(input);
-    const slowest = jumped >= 0 ? jumped : this.#slowest(input.now, fastestNs);
-    if (slowest < 0) return this.#restore(input);
-    if (input.now - this.#steppedNs < stepNs || !shiftFrom(slowest, this.#alpha, input)) return false;
-    this.#steppedNs = input.now;
+    const state = this.#stateFor(input);
+    const { evidence, jumps, silence } = state;
+    const poolNs = evidence.othersNs(-1);
+    jumps.look(input, poolNs);
+    evidence.measure(input);
+    silence.look(input, poolNs);
+    let changed = this.#start(input, state);
+    if (isPanic(input, state)) return this.#panic(input, state) || changed;
+    this.#judge(input, state);
+    for (let b = 0; b < input.shares.length; b++) {
+      if (input.usable[b] === 1) changed = this.#lower(b, input, state) || changed;
+    }
+    return this.#restore(input, state) || changed;
+  }
+
+  #stateFor(input: PolicyInput): State {
+    const known = this.#state;
+    if (known && known.kind === input.kind && known.fine.length === input.usable.length) return known;
+    this.#state = new State(input);
+    return this.#state;
+  }
+
+  /** Backends that can be used again begin with a part of their weight. */
+  #start(input: PolicyInput, state: State): boolean {
+    const { usable, shares, weights } = input;
+    let changed = false;
+    for (let b = 0; b < usable.length; b++) {
+      const starts = usable[b] === 1 && state.wasUsable[b] === 0;
+      state.wasUsable[b] = usable[b]!;
+      if (!starts) continue;
+      state.evidence.forget(b, input);
+      const before = shares[b]!;
+      if (moveFrom(b, before - startFraction * weights[b]!, shares, usable) === 0) continue;
+      this.#because('start', b, before, input, state);
+      changed = true;
+    }
+    return changed;
+  }
+
+  /** Marks the backends that may be given more: usable, answering, and not known to be slow. */
+  #judge({ usable }: PolicyInput, { evidence, silence, fine }: State): void {
+    for (let b = 0; b < usable.length; b++) {
+      const isSlow = evidence.isFresh(b) && evidence.ratio(b, 0) > this.#slow;
+      fine[b] = usable[b] === 1 && silence.silent[b] === 0 && !isSlow ? 1 : 0;
+    }
+  }
+
+  /** Takes traffic from a backend if it is slow or silent and the last step had time to show. */
+  #lower(b: number, input: PolicyInput, state: State): boolean {
+    const { evidence, jumps, silence } = state;
+    const sinceNs = input.now - state.steppedNs[b]!;
+    if (silence.silent[b] === 1) {
+      const floor = silentPart * this.#settings.floor * input.weights[b]!;
+      return sinceNs >= silentStepNs && this.#take(b, stepFraction, floor, 'waiting', input, state);
+    }
+    if (jumps.hasJumped(b, input.now)) this.#jump(b, input, state);
+    else if (evidence.taken[b] === 0) return false;
+    if (evidence.freshCount < 2 || sinceNs < stepNs) return false;
+    state.gains[b] = Math.min(1, state.gains[b]! * gainGrowth);
+    const ratio = evidence.ratio(b, -sureDeviations);
+    if (!(ratio > this.#slow)) return false;
+    const excess = Math.min(1, (2 ** ratio - this.#settings.slow) / fullExcess);
+    const carried = this.#carried(b, evidence) / (carriedRatio * 2 ** ratio);
+    const floor = Math.max(this.#settings.floor * input.weights[b]!, carried);
+    return this.#take(b, stepFraction * excess, floor, 'slow', input, state);
+  }
+
+  /** What a backend carries of all requests, whatever its share of new flows. */
+  #carried(b: number, { rates }: Evidence): number {
+    let total = 0;
+    for (const rate of rates) total += rate;
+    return total > 0 ? rates[b]! / total : 0;
+  }
+
+  #jump(b: number, input: PolicyInput, { evidence, jumps, gains }: State): void {
+    if (evidence.ratio(b, -sureDeviations) > this.#slow) return;
+    evidence.change(b, jumps.ratio(b));
+    evidence.restart(b, input.windows[b]!, input.now);
+    jumps.restarted(b);
+    gains[b] = 1;
+  }
+
+  #take(b: number, part: number, floor: number, cause: Cause, input: PolicyInput, state: State): boolean {
+    const { shares } = input;
+    const before = shares[b]!;
+    const flips = before > (1 + flipFraction) * state.lowered[b]!;
+    if (flips) state.gains[b] = Math.max(gainMin, state.gains[b]! * flipGain);
+    const gain = cause === 'waiting' ? 1 : state.gains[b]!;
+    const amount = Math.min(this.#settings.alpha, gain * part * before, before - floor);
+    if (moveFrom(b, amount, shares, state.fine) === 0) return false;
+    state.steppedNs[b] = input.now;
+    state.lowered[b] = shares[b]!;
+    this.#because(cause, b, before, input, state);
     return true;
   }
 
-  #restore(input: PolicyInput): boolean {
-    if (input.now - this.#restoredNs < restoreNs || !restore(input)) return false;
-    this.#restoredNs = input.now;
+  /** Lets backends that nothing speaks against return towards their weights. */
+  #restore(input: PolicyInput, state: State): boolean {
+    const { now, shares, weights } = input;
+    if (now - this.#restoredNs < restoreNs) return false;
+    this.#restoredNs = now;
+    let most = -1;
+    for (let b = 0; b < shares.length; b++) {
+      state.raises[b] = state.fine[b] === 1 ? restoreStep * this.#ease(b, state) : 0;
+      if (most < 0 || state.raises[b]! * weights[b]! > state.raises[most]! * weights[most]!) most = b;
+    }
+    const before = most < 0 ? 0 : shares[most]!;
+    if (raiseTo(weights, shares, state.raises) <= least) return false;
+    this.#because('restore', most, before, input, state);
     return true;
   }
 
-  /** Takes the median of each window that is full, and starts its next one. */
-  #measure({ windows, now }: PolicyInput): void {
-    if (this.#medians.length !== windows.length) {
-      this.#startedNs = new Float64Array(windows.length).fill(now);
-      this.#medians = new Float64Array(windows.length);
-      this.#takenNs = new Float64Array(windows.length).fill(Number.NEGATIVE_INFINITY);
-      this.#seen = new Float64Array(windows.length);
-      this.#lookedNs = new Float64Array(windows.length);
-      this.#jumps = new Uint32Array(windows.length);
-    }
-    for (let b = 0; b < windows.length; b++) {
-      const window = windows[b]!;
-      if (window.count < samplesMin || now - this.#startedNs[b]! < windowNs) continue;
-      this.#startedNs[b] = now;
-      this.#medians[b] = window.percentileNs(50);
-      this.#takenNs[b] = now;
-      window.reset();
-      this.#seen[b] = 0;
-    }
+  /** How fast a backend that is not slow may be given more, 0 to 1. */
+  #ease(b: number, { evidence, gains }: State): number {
+    if (!evidence.isFresh(b)) return 1;
+    const ratio = evidence.ratio(b, fineDeviations);
+    const fine = finePart * this.#slow;
+    if (ratio <= fine) return gains[b]!;
+    return ratio >= this.#slow ? 0 : (gains[b]! * (this.#slow - ratio)) / (this.#slow - fine);
   }
 
-  /** The least fresh median; infinite without any. */
-  #fastestNs(now: number): number {
-    let fastestNs = Number.POSITIVE_INFINITY;
-    for (let b = 0; b < this.#medians.length; b++) {
-      if (now - this.#takenNs[b]! <= staleNs) fastestNs = Math.min(fastestNs, this.#medians[b]!);
+  /** All backends have their weights, at once. */
+  #panic(input: PolicyInput, state: State): boolean {
+    const { shares, weights } = input;
+    let most = 0;
+    for (let b = 1; b < shares.length; b++) {
+      if (weights[b]! - shares[b]! > weights[most]! - shares[most]!) most = b;
     }
-    return fastestNs;
+    const before = shares[most]!;
+    if (weights[most]! - before <= least) return false;
+    shares.set(weights);
+    this.#because('panic', most, before, input, state);
+    return true;
   }
 
-  /** Counts for each backend that has new samples whether the latest is a jump. */
-  #look({ windows, now }: PolicyInput, fastestNs: number): void {
-    for (let b = 0; b < windows.length; b++) {
-      const { count, lastNs } = windows[b]!;
-      if (count === this.#seen[b]) continue;
-      this.#seen[b] = count;
-      this.#lookedNs[b] = now;
-      this.#jumps[b] = lastNs > jumpRatio * fastestNs ? this.#jumps[b]! + 1 : 0;
-    }
-  }
-
-  /** The backend that jumped, the slowest of several; -1 if none did or none stayed. */
-  #jumped({ windows, now }: PolicyInput): number {
-    let jumped = -1;
-    let stayed = false;
-    for (let b = 0; b < windows.length; b++) {
-      if (now - this.#lookedNs[b]! > windowNs) continue;
-      if (this.#jumps[b] === 0) stayed = true;
-      const isSlower = jumped < 0 || windows[b]!.lastNs > windows[jumped]!.lastNs;
-      if (this.#jumps[b]! >= jumpLooks && isSlower) jumped = b;
-    }
-    return stayed ? jumped : -1;
-  }
-
-  /** The backend with the highest fresh median, if that is slow; else -1. */
-  #slowest(now: number, fastestNs: number): number {
-    let slowest = -1;
-    for (let b = 0; b < this.#medians.length; b++) {
-      if (now - this.#takenNs[b]! > staleNs) continue;
-      if (slowest < 0 || this.#medians[b]! > this.#medians[slowest]!) slowest = b;
-    }
-    return slowest >= 0 && this.#medians[slowest]! > slowRatio * fastestNs ? slowest : -1;
+  #because(cause: Cause, b: number, before: number, { now, kind, shares }: PolicyInput, state: State): void {
+    const { evidence, silence } = state;
+    const waits = cause === 'waiting';
+    this.#reason = {
+      backend: b,
+      cause,
+      kind,
+      latencyNs: waits ? now - silence.heardNs[b]! : evidence.latencyNs[b]! || Number.NaN,
+      poolNs: evidence.othersNs(b),
+      spanNs: evidence.spanNs[b]! as Reason['spanNs'],
+      samples: evidence.samples[b]!,
+      shareBefore: before,
+      shareAfter: shares[b]!,
+    };
   }
 }
 
-/** Moves up to `alpha` from a backend to the others, in proportion to what they hold; false if it is at its floor. */
-function shiftFrom(slowest: number, alpha: number, { shares, weights }: PolicyInput): boolean {
-  const moved = Math.min(alpha, shares[slowest]! - floorFraction * weights[slowest]!);
-  let others = 0;
-  for (let b = 0; b < shares.length; b++) if (b !== slowest) others += shares[b]!;
-  if (!(moved > 1e-9) || !(others > 0)) return false;
-  for (let b = 0; b < shares.length; b++) {
-    if (b !== slowest) shares[b]! += (moved * shares[b]!) / others;
+/** Whether so few backends answer that leaving the others would overload these. */
+function isPanic({ usable, weights }: PolicyInput, { silence }: State): boolean {
+  let total = 0;
+  let heard = 0;
+  for (let b = 0; b < usable.length; b++) {
+    if (usable[b] === 0) continue;
+    total += weights[b]!;
+    if (silence.silent[b] === 0) heard += weights[b]!;
   }
-  shares[slowest]! -= moved;
-  return true;
-}
-
-/** Moves shares one step towards the weights; false if they are there. */
-function restore({ shares, weights }: PolicyInput): boolean {
-  let distance = 0;
-  for (let b = 0; b < shares.length; b++) distance = Math.max(distance, Math.abs(weights[b]! - shares[b]!));
-  if (distance < 1e-9) return false;
-  const part = Math.min(1, restoreStep / distance);
-  for (let b = 0; b < shares.length; b++) shares[b]! += part * (weights[b]! - shares[b]!);
-  return true;
+  return heard < panicFraction * total;
 }

@@ -1,32 +1,64 @@
 import { InbandError } from '../errors.ts';
-import { Balance } from './balance.ts';
+import { Balance, balanceSettings } from './balance.ts';
+import { C3, c3Settings } from './c3.ts';
+import { L3, l3Settings } from './l3.ts';
+import { PeakEwma, peakEwmaSettings } from './peak-ewma.ts';
 import type { Policy } from './policy.ts';
-import { Shift } from './shift.ts';
+import { Prequal, prequalSettings } from './prequal.ts';
+import { parseSettings, type SettingSpecs, settingsUsage } from './settings.ts';
+import { Shift, shiftSettings } from './shift.ts';
 import { Static } from './static.ts';
 
-/** Settings that policies share. */
-export interface PolicySettings {
-  /** Fraction of total traffic that one decision may move. */
-  readonly alpha: number;
+interface Entry {
+  readonly settings: SettingSpecs;
+  readonly make: (settings: Record<string, number | string>) => Policy;
 }
 
-const policies: Record<string, (settings: PolicySettings) => Policy> = {
-  balance: ({ alpha }) => new Balance(alpha),
-  shift: ({ alpha }) => new Shift(alpha),
-  static: () => new Static(),
+/**
+ * KnapsackLB (Gandhi and Narayana, 2024) is not among them: it needs the latency of each server at weights that it does not
+ * have, which it finds by probing with them, and its curves and their fit are not published in what is known of it.
+ */
+const policies: Record<string, Entry> = {
+  balance: { settings: balanceSettings, make: (settings) => new Balance(settings) },
+  shift: { settings: shiftSettings, make: ({ alpha }) => new Shift(alpha as number | undefined) },
+  static: { settings: {}, make: () => new Static() },
+  l3: { settings: l3Settings, make: (settings) => new L3(settings) },
+  c3: { settings: c3Settings, make: (settings) => new C3(settings) },
+  'peak-ewma': { settings: peakEwmaSettings, make: (settings) => new PeakEwma(settings) },
+  prequal: { settings: prequalSettings, make: (settings) => new Prequal(settings) },
 };
 
 export const policyNames = Object.keys(policies);
 
+/** Settings that policies share; each may be written with the name instead. */
+export interface PolicySettings {
+  /** Fraction of total traffic that one decision may move; each policy has its own otherwise. */
+  readonly alpha?: number | undefined;
+}
+
 /**
- * Makes a policy from its name.
+ * Makes a policy from how it is written: `NAME[:SETTING=VALUE]...`, for example `l3:ewma=peak:penalty=300ms`.
  * @throws InbandError `USAGE` naming what there is, or for settings out of range
  */
-export function createPolicy(name: string, settings: PolicySettings): Policy {
-  if (!Object.hasOwn(policies, name)) {
+export function createPolicy(written: string, { alpha }: PolicySettings = {}): Policy {
+  const [name = '', ...settings] = written.split(':');
+  const entry = Object.hasOwn(policies, name) ? policies[name]! : undefined;
+  if (!entry) {
     throw new InbandError('USAGE', `policy: '${name}' is not known`, {
       hint: `one of ${policyNames.join(', ')}`,
     });
   }
-  return policies[name]!(settings);
+  const given = parseSettings(name, entry.settings, settings);
+  const takesAlpha = alpha !== undefined && 'alpha' in entry.settings && given.alpha === undefined;
+  return entry.make(takesAlpha ? { ...given, alpha } : given);
+}
+
+/** Every policy with its settings and what these are otherwise, a line each. */
+export function policyUsage(): string {
+  return policyNames
+    .map((name) => {
+      const usage = settingsUsage(policies[name]!.settings);
+      return usage === '' ? name : `${name}: ${usage}`;
+    })
+    .join('\n');
 }

@@ -1,8 +1,13 @@
 import { InbandError } from '../errors.ts';
 import type { Policy, PolicyInput } from './policy.ts';
+import { numberSetting } from './settings.ts';
 
 /** The paper's alpha: 10 % of total traffic per decision. */
 export const alphaDefault = 0.1;
+
+export const shiftSettings = {
+  alpha: numberSetting('fraction of all traffic that one sample moves', alphaDefault, 1e-6, 1),
+} as const;
 
 /**
  * The paper's strategy (HotNets'22, section 3): at every sample, take alpha of the *total* traffic from the backend

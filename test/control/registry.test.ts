@@ -4,7 +4,7 @@ import { Window } from '../../src/latency/window.ts';
 import { anInput } from './input.ts';
 
 it('every policy is made by its name', () => {
-  expect(policyNames).toEqual(['balance', 'shift', 'static']);
+  expect(policyNames).toEqual(['balance', 'shift', 'static', 'l3', 'c3', 'peak-ewma', 'prequal']);
   for (const name of policyNames) expect(createPolicy(name, { alpha: 0.1 }).name).toBe(name);
 });
 
@@ -34,7 +34,7 @@ for (const name of ['', 'Shift', 'toString', '__proto__']) {
       expect.objectContaining({
         code: 'USAGE',
         message: `policy: '${name}' is not known`,
-        hint: 'one of balance, shift, static',
+        hint: 'one of balance, shift, static, l3, c3, peak-ewma, prequal',
       }),
     );
   });

@@ -1,0 +1,90 @@
+import type { Ns } from '../units.ts';
+import type { PolicyInput } from './policy.ts';
+
+/** A backend is silent when responses that were due this often did not come, if they come at random moments. */
+const dueMin = 8;
+/** ... and for at least so many of the pool's typical latencies, and this long: the ages of requests are coarse. */
+const latenciesMin = 4;
+const silenceNsMin = 1e6;
+/** ... and for longer than its silences usually last: garbage collection is not worth moving for. */
+const usualRatio = 1.5;
+/** What is usual is forgotten with this half-life, and is at most this much or so many typical latencies. */
+const usualHalfNs = 10e9;
+const usualNsMax = 20e6;
+const usualLatenciesMax = 10;
+/** Half-life of the rate of responses. */
+const rateHalfNs = 100e6;
+/** Responses of the others within a silence that show that the pool as a whole is not silent. */
+const othersMin = 8;
+
+/**
+ * Which backends have requests waiting and answer none, while the others answer theirs: a stalled server gives no samples
+ * of how slow it is. What clients with time to think hold back looks alike on all backends, and never makes one silent that
+ * is heard of as often as before.
+ */
+export class Silence {
+  /** Per backend: 1 while it is silent. */
+  readonly silent: Uint8Array;
+  /** Per backend: when it was last heard of, and for how long silences usually last, in ns. */
+  readonly heardNs: Float64Array;
+  readonly #usualNs: Float64Array;
+  readonly #responses: Float64Array;
+  /** Responses per ns, decaying, and those of the pool until the backend was last heard of. */
+  readonly #rates: Float64Array;
+  readonly #poolThen: Float64Array;
+  #pool = 0;
+  #now: Ns;
+
+  constructor(backends: number, now: Ns) {
+    this.silent = new Uint8Array(backends);
+    this.heardNs = new Float64Array(backends).fill(now);
+    this.#usualNs = new Float64Array(backends);
+    this.#responses = new Float64Array(backends).fill(Number.NaN);
+    this.#rates = new Float64Array(backends);
+    this.#poolThen = new Float64Array(backends);
+    this.#now = now;
+  }
+
+  /** Looks at each backend; `typicalNs` is the pool's latency, NaN if it is not known. */
+  look({ signals, usable, now }: PolicyInput, typicalNs: number): void {
+    const sinceNs = now - this.#now;
+    this.#now = now;
+    if (sinceNs <= 0) return;
+    const keep = 0.5 ** (sinceNs / rateHalfNs);
+    const keepUsual = 0.5 ** (sinceNs / usualHalfNs);
+    for (let b = 0; b < signals.length; b++) {
+      const { responses } = signals[b]!;
+      // What was answered before the first look is none of now.
+      const news = Number.isNaN(this.#responses[b]!) ? 0 : responses - this.#responses[b]!;
+      this.#responses[b] = responses;
+      this.#usualNs[b]! *= keepUsual;
+      if (this.silent[b] === 0) this.#rates[b] = keep * this.#rates[b]! + ((1 - keep) * news) / sinceNs;
+      this.#pool += news;
+      if (news > 0 || signals[b]!.inFlight === 0) this.#heard(b, now - sinceNs, typicalNs);
+    }
+    for (let b = 0; b < signals.length; b++) {
+      this.silent[b] = usable[b] === 1 && this.#isSilent(b, signals[b]!.inFlight, typicalNs) ? 1 : 0;
+      if (this.silent[b] === 1 && signals[b]!.waiting((now - this.heardNs[b]!) / 2) === 0) this.silent[b] = 0;
+    }
+  }
+
+  /** @param untilNs the last moment at which it may have been silent */
+  #heard(b: number, untilNs: number, typicalNs: number): void {
+    const maxNs = Math.max(usualNsMax, usualLatenciesMax * (typicalNs || 0));
+    const silenceNs = Math.min(maxNs, untilNs - this.heardNs[b]!);
+    if (silenceNs > this.#usualNs[b]!) this.#usualNs[b] = silenceNs;
+    this.heardNs[b] = this.#now;
+    this.#poolThen[b] = this.#pool;
+  }
+
+  #isSilent(b: number, inFlight: number, typicalNs: number): boolean {
+    const silenceNs = this.#now - this.heardNs[b]!;
+    if (inFlight === 0 || silenceNs < silenceNsMin || Number.isNaN(typicalNs)) return false;
+    return (
+      silenceNs * this.#rates[b]! >= dueMin &&
+      silenceNs >= latenciesMin * typicalNs &&
+      silenceNs >= usualRatio * this.#usualNs[b]! &&
+      this.#pool - this.#poolThen[b]! >= othersMin
+    );
+  }
+}
