@@ -10,7 +10,7 @@ import type {
   LiveWindow,
   SampleRecord,
 } from './datapath/datapath.ts';
-import { XdpDatapath } from './datapath/xdp/datapath.ts';
+import { type DatapathName, openDatapath } from './datapath/open.ts';
 import { type Endpoint, formatEndpoint } from './net/address.ts';
 import { type Ns, ns } from './units.ts';
 
@@ -23,7 +23,7 @@ export interface RunVip extends DatapathVip {
 
 /** What a running load balancer is told; every field is a flag of `inband run` and is documented there. */
 export interface RunOptions extends DatapathOptions {
-  readonly datapath: 'auto' | 'xdp';
+  readonly datapath: DatapathName;
   /** At least one. */
   readonly vips: readonly RunVip[];
   readonly tickNs: Ns;
@@ -107,7 +107,7 @@ export class LoadBalancer {
    * @throws InbandError for what the machine lacks or refuses; nothing is left behind then
    */
   static async start(options: RunOptions, log: Logger): Promise<LoadBalancer> {
-    const datapath = XdpDatapath.open(options);
+    const datapath = openDatapath(options.datapath, options);
     try {
       const balancer = new LoadBalancer(options, datapath, log);
       balancer.#poll();
@@ -230,6 +230,7 @@ export class LoadBalancer {
 
   #poll(): void {
     this.#datapath.poll();
+    for (const notice of this.#datapath.notices()) this.#log.warn({ event: 'datapath_notice', notice });
     for (const service of this.#services) {
       const obstacles = service.pool.backends.map((_, i) => this.#datapath.obstacle(service.first + i));
       const changed = obstacles.flatMap((obstacle, i) => (obstacle === service.obstacles[i] ? [] : [i]));

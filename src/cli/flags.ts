@@ -1,4 +1,5 @@
 import type { PoolBackend } from '../control/pool.ts';
+import { type Encapsulation, encapsulations } from '../datapath/capture/hops.ts';
 import { InbandError } from '../errors.ts';
 import { formatAddress, parseAddress } from '../net/address.ts';
 
@@ -17,6 +18,21 @@ export function parseBackend(text: string): PoolBackend {
     );
   }
   return { name: formatAddress(address.family, ...address.words), weight };
+}
+
+/** A backend of `run`, and how packets go to it. */
+export type RunBackend = PoolBackend & { readonly encapsulation?: Encapsulation };
+
+/** As `parseBackend`, and `encap=l2` or `encap=ipip` behind it. */
+export function parseRunBackend(text: string): RunBackend {
+  const match = /^(.*),encap=([^,]*)$/.exec(text.trim());
+  if (!match) return parseBackend(text);
+  const encapsulation = encapsulations.find((name) => name === match[2]);
+  if (encapsulation) return { ...parseBackend(match[1]!), encapsulation };
+  throw usage(
+    `--backend: '${match[2]}' is no way to send packets`,
+    `give encap=l2 for a server in the same segment, encap=ipip for one that a router leads to`,
+  );
 }
 
 export function parseNumber(text: string, flag: string): number {

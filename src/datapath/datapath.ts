@@ -3,11 +3,14 @@ import type { LatencyWindow } from '../latency/window.ts';
 import type { SlotTable } from '../maglev/shares.ts';
 import type { Endpoint } from '../net/address.ts';
 import type { Ns } from '../units.ts';
+import type { Encapsulation } from './capture/hops.ts';
 
 /** A server behind a vip. */
 export interface DatapathBackend {
   /** Its address. */
   readonly name: string;
+  /** How packets go there; `l2` unless it says. */
+  readonly encapsulation?: Encapsulation;
 }
 
 /** A vip with its backends. */
@@ -28,6 +31,8 @@ export interface DatapathOptions {
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
   readonly cliff: Cliff;
+  /** Whether to answer ARP for the vips, which then are addresses of no machine but the servers. */
+  readonly answerArp?: boolean;
 }
 
 /** A window over samples that the datapath keeps adding to. */
@@ -82,6 +87,8 @@ export interface Datapath {
   poll(): void;
   /** Why a backend cannot be sent packets now; undefined if it can. */
   obstacle(backend: number): string | undefined;
+  /** What an operator should be told since the last call; each thing once. */
+  notices(): readonly string[];
   /** Streams samples to the listener until the returned function is called. */
   listen(listener: (samples: readonly SampleRecord[]) => void): () => void;
   /** Stops forwarding and leaves nothing behind. */

@@ -85,6 +85,10 @@ export interface Addon {
   netlinkOpen(groups: number): NetlinkHandle;
   netlinkSend(socket: NetlinkHandle, message: Uint8Array): void;
   netlinkReceive(socket: NetlinkHandle, out: Uint8Array, waitMs: number): number;
+  /** Frames that packet sockets of this process on an interface accepted since the last call, and how many had no room. */
+  packetStatistics(ifindex: number, out: Uint32Array): void;
+  /** A bit for each of GRO, LRO, TSO and GSO that is on. */
+  offloads(name: string): number;
 }
 
 /** What the addon throws: the step that failed, the positive error number, and the end of libbpf's log (at most 4 KiB). */

@@ -1,0 +1,120 @@
+import { InbandError } from '../../errors.ts';
+import { addon } from '../xdp/addon.ts';
+import { native } from '../xdp/native-error.ts';
+import { type CapSession, capConstructor, type RawSocket, rawSockets } from './packages.ts';
+
+/** IPPROTO_RAW: such a socket sends whole packets and receives none. */
+const ipProtoRaw = 255;
+
+/**
+ * Sessions that were closed. Their event handles stay linked in Node's loop, in memory that goes with the object: so
+ * these objects never go. A closed one is small, and there is one for each time that an interface came back.
+ */
+const closed: object[] = [];
+
+/**
+ * One capture on one interface. The package keeps neither the buffer nor itself alive: both live as long as this does,
+ * and a session that is open as long as the process.
+ */
+export class Session {
+  readonly ifindex: number;
+  readonly #cap: CapSession;
+  readonly #buffer: Buffer;
+  readonly #statistics = new Uint32Array(2);
+  #isOpen = true;
+
+  /**
+   * Begins to capture. Opening prints a warning of the package's own for an interface without an IPv4 address.
+   * @param onFrame called for each frame, which is at the start of `buffer`, with its length and whether it was cut
+   * @throws InbandError `PERMISSION` or `ENVIRONMENT`
+   */
+  constructor(
+    target: { readonly name: string; readonly index: number },
+    filter: string,
+    ringBytes: number,
+    buffer: Buffer,
+    onFrame: (length: number, isCut: boolean) => void,
+  ) {
+    const Cap = capConstructor();
+    class Listener extends Cap {
+      /** What the package calls; there is no event but `packet`. */
+      emit(_event: 'packet', length: number, isCut: boolean): void {
+        onFrame(length, isCut);
+      }
+    }
+    this.ifindex = target.index;
+    this.#buffer = buffer;
+    this.#cap = new Listener();
+    try {
+      const link = this.#cap.open(target.name, filter, ringBytes, buffer);
+      if (link !== 'ETHERNET') throw new Error(`it is not Ethernet (${link})`);
+    } catch (cause) {
+      this.close();
+      throw failure(target.name, cause as Error);
+    }
+    open.add(this);
+  }
+
+  /** Sends the first `length` bytes of the buffer. @throws Error when the kernel refuses */
+  send(length: number): void {
+    this.#cap.send(this.#buffer, length);
+  }
+
+  /** Frames that the filter let pass since the last call, and those of them for which the ring had no room. */
+  statistics(): { accepted: number; dropped: number } {
+    native('packet statistics', () => addon().packetStatistics(this.ifindex, this.#statistics));
+    return { accepted: this.#statistics[0]!, dropped: this.#statistics[1]! };
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    open.delete(this);
+    this.#cap.close();
+    closed.push(this.#cap);
+  }
+}
+
+/** Keeps sessions, and with them the buffers that the package writes to. */
+const open = new Set<Session>();
+
+function failure(name: string, { message }: Error): InbandError {
+  if (/not permitted|permission/i.test(message)) {
+    return new InbandError('PERMISSION', `capture on ${name}: not permitted`, {
+      hint: 'run as root, or give node CAP_NET_RAW: setcap cap_net_raw+ep "$(readlink -f "$(which node)")"',
+    });
+  }
+  return new InbandError('ENVIRONMENT', `capture on ${name}: ${message}`, { hint: 'ip -brief link' });
+}
+
+const noop = () => {};
+
+/** Sends whole IPv4 packets, which the kernel routes. The socket dies with the object, so the object is kept. */
+export class PacketSocket {
+  readonly #socket: RawSocket;
+
+  /** @throws InbandError `PERMISSION`, or `ENVIRONMENT` without the package */
+  constructor() {
+    const { createSocket, AddressFamily, SocketLevel, SocketOption } = rawSockets();
+    try {
+      this.#socket = createSocket({ protocol: ipProtoRaw, addressFamily: AddressFamily.IPv4 });
+    } catch (cause) {
+      throw failure('a raw socket', cause as Error);
+    }
+    this.#socket.on('error', noop);
+    this.#socket.pauseRecv();
+    this.#socket.setOption(SocketLevel.IPPROTO_IP, SocketOption.IP_HDRINCL, 1);
+    sockets.add(this);
+  }
+
+  /** @throws Error when the kernel refuses */
+  send(memory: Buffer, at: number, length: number, destination: string): void {
+    this.#socket.wrap.send(memory, at, length, destination, noop);
+  }
+
+  close(): void {
+    if (sockets.delete(this)) this.#socket.close();
+  }
+}
+
+const sockets = new Set<PacketSocket>();
