@@ -90,7 +90,7 @@ export class Balance implements Policy {
   readonly #slow: number;
   #state: State | undefined;
   #restoredNs = Number.NEGATIVE_INFINITY;
-  #reason: Reason | undefined;
+  #reasons: Reason[] = [];
 
   /** @throws InbandError `USAGE` for settings out of range */
   constructor(given: Partial<SettingsOf<typeof balanceSettings>> = {}) {
@@ -99,13 +99,14 @@ export class Balance implements Policy {
     this.#slow = Math.log2(this.#settings.slow);
   }
 
-  get reason(): Reason | undefined {
-    return this.#reason;
+  get reasons(): readonly Reason[] {
+    return this.#reasons;
   }
 
   decide(input: PolicyInput): boolean {
     const state = this.#stateFor(input);
     const { evidence, jumps, silence } = state;
+    if (this.#reasons.length > 0) this.#reasons = [];
     const poolNs = evidence.othersNs(-1);
     jumps.look(input, poolNs);
     evidence.measure(input);
@@ -242,7 +243,7 @@ export class Balance implements Policy {
   #because(cause: Cause, b: number, before: number, { now, kind, shares }: PolicyInput, state: State): void {
     const { evidence, silence } = state;
     const waits = cause === 'waiting';
-    this.#reason = {
+    this.#reasons.push({
       backend: b,
       cause,
       kind,
@@ -252,7 +253,7 @@ export class Balance implements Policy {
       samples: evidence.samples[b]!,
       shareBefore: before,
       shareAfter: shares[b]!,
-    };
+    });
   }
 }
 

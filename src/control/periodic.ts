@@ -10,7 +10,7 @@ import { assignShares, weightReason } from './weights.ts';
 export abstract class PeriodicPolicy implements Policy {
   abstract readonly name: string;
   readonly trigger = 'tick';
-  reason: Reason | undefined;
+  reasons: readonly Reason[] = [];
   readonly #periodNs: number;
   readonly #floor: number;
   readonly #percent: number;
@@ -37,7 +37,7 @@ export abstract class PeriodicPolicy implements Policy {
     const before = input.shares.slice();
     const most = assignShares(input, this.#scores, this.#floor);
     if (most < 0) return false;
-    this.reason = weightReason(input, most, before[most]!, meter.medianNs, sinceNs, meter.samples);
+    this.reasons = [weightReason(input, most, before[most]!, meter.medianNs, sinceNs, meter.samples)];
     return true;
   }
 

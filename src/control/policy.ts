@@ -32,8 +32,8 @@ export interface Policy {
   readonly name: string;
   /** Whether it wants to be asked at every sample or on the control loop's tick. */
   readonly trigger: 'sample' | 'tick';
-  /** Why shares changed last; absent before, and with a policy that gives no reasons. */
-  readonly reason?: Reason | undefined;
+  /** Why the last call changed shares, about one backend each; absent with a policy that gives no reasons. */
+  readonly reasons?: readonly Reason[];
   /** Changes `input.shares`; false if it left them as they were. */
   decide(input: PolicyInput): boolean;
 }

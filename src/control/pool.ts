@@ -4,6 +4,7 @@ import type { LatencyWindow } from '../latency/window.ts';
 import { createTableBuilder, type TableOptions } from '../maglev/builder.ts';
 import type { SlotTable, TableBuilder } from '../maglev/shares.ts';
 import { type Ns, ns } from '../units.ts';
+import { DecisionLog } from './decisions.ts';
 import { KindChooser } from './kinds.ts';
 import type { Policy, PolicyInput } from './policy.ts';
 
@@ -35,6 +36,8 @@ export class Pool {
   readonly weights: Float64Array;
   /** Fraction of slots that the policy gives each backend, sum 1, whether it can be used now or not. */
   readonly shares: Float64Array;
+  /** Why the shares of each backend changed lately. */
+  readonly decisions: DecisionLog;
   readonly #usable: Uint8Array;
   readonly #effective: Float64Array;
   readonly #windows: readonly (readonly LatencyWindow[])[];
@@ -58,6 +61,7 @@ export class Pool {
     this.shares = Float64Array.from(this.weights);
     this.#effective = Float64Array.from(this.weights);
     this.#usable = new Uint8Array(backends.length).fill(1);
+    this.decisions = new DecisionLog(backends.length);
     this.#chooser = new KindChooser(kinds, windows);
     const { weights, shares } = this;
     this.#input = {
@@ -97,6 +101,7 @@ export class Pool {
     if (this.policy.trigger === 'sample' && !this.#sampled()) return false;
     const changed = this.policy.decide(input);
     this.#chooser.settle();
+    if (changed) for (const reason of this.policy.reasons ?? []) this.decisions.add(input.now, reason);
     return changed;
   }
 

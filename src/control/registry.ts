@@ -36,11 +36,22 @@ export interface PolicySettings {
   readonly alpha?: number | undefined;
 }
 
+/** What each policy can be told. */
+export const policySpecs: Readonly<Record<string, SettingSpecs>> = Object.fromEntries(
+  Object.entries(policies).map(([name, { settings }]) => [name, settings]),
+);
+
+/** A policy by name, with those of its settings that are given; durations in ns. */
+export interface PolicyChoice {
+  readonly name: string;
+  readonly settings: Readonly<Record<string, number | string>>;
+}
+
 /**
- * Makes a policy from how it is written: `NAME[:SETTING=VALUE]...`, for example `l3:ewma=peak:penalty=300ms`.
+ * Reads how a policy is written: `NAME[:SETTING=VALUE]...`, for example `l3:ewma=peak:penalty=300ms`.
  * @throws InbandError `USAGE` naming what there is, or for settings out of range
  */
-export function createPolicy(written: string, { alpha }: PolicySettings = {}): Policy {
+export function parsePolicy(written: string, { alpha }: PolicySettings = {}): PolicyChoice {
   const [name = '', ...settings] = written.split(':');
   const entry = Object.hasOwn(policies, name) ? policies[name]! : undefined;
   if (!entry) {
@@ -50,7 +61,23 @@ export function createPolicy(written: string, { alpha }: PolicySettings = {}): P
   }
   const given = parseSettings(name, entry.settings, settings);
   const takesAlpha = alpha !== undefined && 'alpha' in entry.settings && given.alpha === undefined;
-  return entry.make(takesAlpha ? { ...given, alpha } : given);
+  return { name, settings: takesAlpha ? { ...given, alpha } : given };
+}
+
+/**
+ * Makes a policy as it was chosen; each vip needs its own.
+ * @throws InbandError `USAGE` for settings out of range
+ */
+export function makePolicy({ name, settings }: PolicyChoice): Policy {
+  return policies[name]!.make(settings);
+}
+
+/**
+ * Makes a policy from how it is written.
+ * @throws InbandError as `parsePolicy` and `makePolicy` do
+ */
+export function createPolicy(written: string, settings: PolicySettings = {}): Policy {
+  return makePolicy(parsePolicy(written, settings));
 }
 
 /** Every policy with its settings and what these are otherwise, a line each. */
