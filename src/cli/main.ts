@@ -10,6 +10,7 @@ import { labCommand } from './lab.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { samplesCommand } from './samples.ts';
+import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
 
 /** Version in package.json, the only place that has it. */
@@ -31,6 +32,7 @@ function program(): Command {
     backendSetupCommand(),
     demoCommand(),
     replayCommand(),
+    simulateCommand(),
     labCommand(),
   ];
   for (const command of commands) inband.addCommand(command);
