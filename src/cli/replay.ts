@@ -13,10 +13,10 @@ import { epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
 import { estimatorUsage } from '../latency/registry.ts';
 import { type Endpoint, parseEndpoint } from '../net/address.ts';
 import { replayHtml } from '../report/html.ts';
-import { type Progress, startProgress } from '../report/progress.ts';
 import { replayText } from '../report/text.ts';
 import { formatDuration, type Ns, parseDuration } from '../units.ts';
 import { collect, list, nameFlag, parseBackend, parseNumber, usage } from './flags.ts';
+import { ProgressBars } from './progress-bars.ts';
 
 /** Flows held by default: twice what a busy capture of a minute has, 35 MB with one estimator when all are used. */
 const flowsDefault = 262_144;
@@ -123,26 +123,6 @@ async function measure(files: string[], flags: Flags): ReturnType<typeof replay>
   const options = toOptions(files, flags);
   const bars = new ProgressBars();
   return replay({ ...options, onProgress: bars.update }).finally(bars.stop);
-}
-
-/** A progress bar for the file being read, one after the other. */
-class ProgressBars {
-  #name: string | undefined;
-  #bar: Progress | undefined;
-
-  update = (name: string, bytes: number, sizeBytes: number | undefined, packets: number): void => {
-    if (name !== this.#name) {
-      this.stop();
-      this.#name = name;
-      this.#bar = startProgress(name, sizeBytes);
-    }
-    this.#bar?.update(bytes, `${packets} packets`);
-  };
-
-  stop = (): void => {
-    this.#bar?.stop();
-    this.#bar = undefined;
-  };
 }
 
 function toOptions(files: string[], flags: Flags): ReplayOptions {

@@ -9,7 +9,7 @@ export interface ChartSet {
   timeS: [min: number, max: number];
   /** What the time is counted from: `capture time`. */
   timeLabel: string;
-  charts: (PointChart | ShareChart | LineChart)[];
+  charts: (PointChart | ShareChart | LineChart | TrendChart)[];
   /** Points that charts refer to by index: several may show the same. */
   points: Points[];
 }
@@ -53,6 +53,18 @@ export interface LineChart {
   series: { label: string; color: string; values: (number | null)[] }[];
   /** A span of time that is shaded and named. */
   span: { fromS: number; toS: number; label: string };
+}
+
+/** Lines of latencies over a time of their own, on a logarithmic axis: one of many small charts with a common legend. */
+export interface TrendChart {
+  kind: 'trends';
+  id: string;
+  timeS: [min: number, max: number];
+  latencyUs: [min: number, max: number];
+  /** Drawn in this order; `width` in pixels. */
+  series: { label: string; color: string; width: number; timeS: number[]; latencyUs: number[] }[];
+  /** A time that is marked by a vertical line. */
+  markS?: number;
 }
 
 /** Points in order of time; no two at the same time, for the charts tell points of a series apart by their time. */

@@ -1,5 +1,5 @@
 import type uPlot from 'uplot';
-import type { ChartSet, LineChart, PointChart, ShareChart } from './charts.ts';
+import type { ChartSet, LineChart, PointChart, ShareChart, TrendChart } from './charts.ts';
 
 /**
  * The chart code that runs in the browser. A page gets the text of these functions, so they refer to one another, to
@@ -31,7 +31,9 @@ function drawCharts(UPlot: typeof uPlot, window: BrowserWindow, set: ChartSet): 
         ? pointPlot(UPlot, set, chart, color)
         : chart.kind === 'shares'
           ? sharePlot(UPlot, set, chart, color)
-          : linePlot(set, chart, color);
+          : chart.kind === 'trends'
+            ? trendPlot(UPlot, set, chart, color)
+            : linePlot(set, chart, color);
     const height = () => (holder.clientWidth < 500 ? 220 : 270);
     const plot = new UPlot(
       { ...options, width: holder.clientWidth, height: height() },
@@ -134,6 +136,59 @@ function linePlot(set: ChartSet, chart: LineChart, color: Color): Plot {
   return [{ ...options, hooks }, [chart.timeS, ...chart.series.map(({ values }) => values)]];
 }
 
+function trendPlot(UPlot: typeof uPlot, set: ChartSet, chart: TrendChart, color: Color): Plot {
+  const tables = chart.series.map(({ timeS, latencyUs }): uPlot.AlignedData => [timeS, latencyUs]);
+  const [times, , ...values] = UPlot.join([[chart.timeS, [null, null]], ...tables]);
+  const [min, max] = chart.latencyUs;
+  const series = chart.series.map(
+    ({ label, color: name, width, timeS }): uPlot.Series => ({
+      label,
+      stroke: () => color(name),
+      width,
+      // A line of one or two points would not be seen.
+      points: { show: timeS.length < 3, size: 4 + width, width: 0, fill: () => color(name) },
+    }),
+  );
+  const { axes, ...options } = plotOptions(
+    set,
+    color,
+    chart.series.map(({ color }) => color),
+    series,
+    {
+      scale: { distr: 3, range: () => [min, max] },
+      axis: {
+        splits: () => latencyTicks(min, max),
+        filter: (_plot, ticks) => ticks,
+        values: (_plot, ticks) => ticks.map(latencyText),
+      },
+    },
+  );
+  const [timeAxis, latencyAxis] = axes!;
+  const small = { ...options, axes: [{ ...timeAxis, label: 's', labelSize: 14, size: 24 }, latencyAxis!] };
+  // Charts have nothing in common but how they look: each has its own time, and a legend stands above all.
+  const cursor = { drag: options.cursor!.drag!, points: { show: false } };
+  const hooks = { drawClear: [(plot: uPlot) => markTime(plot, chart.markS, color)] };
+  return [{ ...small, cursor, legend: { show: false }, hooks }, [times!, ...values] as uPlot.AlignedData];
+}
+
+/** A dashed vertical line, before anything else is drawn. */
+function markTime(plot: uPlot, timeS: number | undefined, color: Color): void {
+  if (timeS === undefined) return;
+  const { ctx, bbox } = plot;
+  const x = plot.valToPos(timeS, 'x', true);
+  if (x < bbox.left || x > bbox.left + bbox.width) return;
+  const pixels = ctx.canvas.width / plot.width;
+  ctx.save();
+  ctx.strokeStyle = color('muted');
+  ctx.lineWidth = pixels;
+  ctx.setLineDash([4 * pixels, 3 * pixels]);
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.restore();
+}
+
 /** Shades a span of time before anything else is drawn, and names it at the top. */
 function shadeSpan(plot: uPlot, span: LineChart['span'], color: Color): void {
   const { ctx, bbox } = plot;
@@ -212,6 +267,8 @@ export const clientScript = [
   pointPlot,
   sharePlot,
   linePlot,
+  trendPlot,
+  markTime,
   shadeSpan,
   plotOptions,
   latencyText,

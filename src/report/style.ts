@@ -49,6 +49,17 @@ caption { text-align: left; font-weight: 600; padding: 4px 0; }
 .u-legend .u-marker { border-radius: 50%; width: 10px; height: 10px; }
 .shares .u-series { pointer-events: none; }
 .u-select { background: color-mix(in srgb, var(--text) 12%, transparent); }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(320px, 100%), 1fr)); gap: 20px 24px; margin: 12px 0; }
+.panels figure { margin: 0; min-width: 0; }
+.panels .chart { min-height: 220px; }
+.key { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 2px 18px; font-size: 0.875rem; }
+.key li::before { content: ""; display: inline-block; width: 18px; height: 4px; margin-right: 6px; vertical-align: middle; }
+.key li.key-truth::before { height: 8px; background: var(--truth); }
+.key-series-1::before { background: var(--series-1); }
+.key-series-2::before { background: var(--series-2); }
+.key-series-3::before { background: var(--series-3); }
+.key-series-4::before { background: var(--series-4); }
+.key-series-5::before { background: var(--series-5); }
 .only-mouse { display: none; }
 @media (hover: hover) { .only-mouse { display: inline; } }
 @media (max-width: 500px) {

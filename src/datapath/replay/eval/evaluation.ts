@@ -1,6 +1,5 @@
 import { VipTable } from '../../../flow/vips.ts';
 import { createEstimators } from '../../../latency/registry.ts';
-import type { Endpoint } from '../../../net/address.ts';
 import { Packet, tcpAck, tcpSyn } from '../../../net/packet.ts';
 import type { PacketBatch } from '../../../pcap/batch.ts';
 import { CaptureReader } from '../../../pcap/reader.ts';
@@ -15,32 +14,10 @@ import { TruthFile, type TruthKind } from '../truth.ts';
 import type { CaptureFiles } from './captures.ts';
 import { Exchanges } from './exchanges.ts';
 import { Lane, laneTable } from './lane.ts';
+import type { EvalOptions } from './options.ts';
 import type { PacketLog } from './packet-log.ts';
 import { Latencies, median, type Samples, upsert } from './samples.ts';
 import { readSwitches, type Switch } from './switches.ts';
-
-/** What an evaluation does; every field is a flag of `inband eval` and is documented there. */
-export interface EvalOptions {
-  /** Captures, or folders with captures. */
-  readonly paths: readonly string[];
-  /** Empty: every endpoint that looks like a server. */
-  readonly vips: readonly Endpoint[];
-  /** Names of estimators, see `estimatorUsage`. */
-  readonly estimators: readonly string[];
-  readonly timeoutsNs: readonly Ns[];
-  readonly epochNs: Ns;
-  /** Compare captures without a truth file with the truth that both of their directions give. */
-  readonly useServer: boolean;
-  /** Backends of flows: by the capture's `flows.csv`, else each vip is one; or by destination MAC address. */
-  readonly assign: 'flows' | 'dst-mac';
-  readonly windowNs: Ns;
-  /** Flows that the table of each estimator holds. */
-  readonly flows: number;
-  /** Called now and then with the bytes read of the current capture. */
-  readonly onProgress?:
-    | ((name: string, bytes: number, sizeBytes: number | undefined, packets: number) => void)
-    | undefined;
-}
 
 /** Backends without a pool: nobody moves their slots here. */
 const noPool = { has: () => true, add: () => {} };

@@ -1,0 +1,157 @@
+import type { EvalCapture, EvalResult, EvalRow, EvalStep } from '../datapath/replay/eval/result.ts';
+import { formatDuration } from '../units.ts';
+import { plural, type Table } from './content.ts';
+import { formatCount, formatPercent } from './format.ts';
+
+/** What the columns mean, for a legend under the tables. */
+export const evalLegend = ({ window_ms }: EvalResult): string =>
+  'median, mean: of all samples, to those of all truths. within 20%, p95 err: (sample - truth) / truth of each sample. ' +
+  `windows: of ${formatDuration(window_ms * 1e6)} of one backend, with samples, of those with truth; window p50, p90: how far the ` +
+  'median estimate of a window is from its median truth. server: only means tell something, so windows compare means and ' +
+  'single samples are not compared. A row of several kinds is what a controller would use: in each window the samples of ' +
+  'the kind that it prefers.';
+
+/** The same for captures whose truth is that of both directions. */
+export const turnsLegend =
+  'turns: part of the countable turns (request sent once, response acknowledged) with a sample. err: sample - truth; the ' +
+  'client takes a while to send the packet that tells of a response.';
+
+type Column = [title: string, value: (row: EvalRow) => string];
+
+const duration = (value: number | null | undefined): string =>
+  value == null ? '-' : formatDuration(Number(value.toPrecision(3)));
+
+/** A ratio to the truth: `1.00x`. */
+function times(value: number | null): string {
+  if (value === null) return '-';
+  return `${Math.abs(value) < 10 ? value.toFixed(2) : formatCount(value)}x`;
+}
+
+const accuracyColumns: readonly Column[] = [
+  ['samples', ({ samples }) => formatCount(samples)],
+  ['per s', ({ samples_per_s }) => formatCount(samples_per_s)],
+  ['median', ({ median_ratio }) => times(median_ratio)],
+  ['mean', ({ mean_ratio }) => times(mean_ratio)],
+  ['within 20%', ({ within_20_percent }) => formatPercent(within_20_percent)],
+  ['p95 err', ({ p95_absolute_relative_error }) => formatPercent(p95_absolute_relative_error)],
+  ['windows', ({ windows, truth_windows }) => `${windows}/${truth_windows}`],
+  ['window p50', ({ window_error_p50 }) => formatPercent(window_error_p50)],
+  ['p90', ({ window_error_p90 }) => formatPercent(window_error_p90)],
+];
+
+const turnColumns: readonly Column[] = [
+  ['samples', ({ samples }) => formatCount(samples)],
+  ['turns', ({ exchanges_matched }) => formatPercent(exchanges_matched)],
+  ['err p25', ({ error_ns }) => duration(error_ns.p25)],
+  ['p50', ({ error_ns }) => duration(error_ns.p50)],
+  ['p75', ({ error_ns }) => duration(error_ns.p75)],
+  ['p90', ({ error_ns }) => duration(error_ns.p90)],
+  ['median', ({ median_ratio }) => times(median_ratio)],
+  ['mean', ({ mean_ratio }) => times(mean_ratio)],
+  ['window p90', ({ window_error_p90 }) => formatPercent(window_error_p90)],
+];
+
+/** How a row is called: an estimator, or one kind of those that it has. */
+export function rowName(estimator: string, kind: string | null): string {
+  return kind === null || kind === estimator ? estimator : `${estimator}: ${kind}`;
+}
+
+/** Whether a row stands for all that an estimator gives, rather than for one of its kinds. */
+export function isWhole(rows: readonly EvalRow[], { estimator, kind }: EvalRow): boolean {
+  return kind === null || !rows.some((row) => row.estimator === estimator && row.kind === null);
+}
+
+/** One row per estimator and kind that has samples. */
+export function accuracyTable({ name, rows, exchanges }: EvalCapture, note: string): Table {
+  const columns = exchanges ? turnColumns : accuracyColumns;
+  return {
+    title: name,
+    note,
+    head: ['estimator', ...columns.map(([title]) => title)],
+    rows: rows
+      .filter(({ samples }) => samples > 0)
+      .map((row) => [rowName(row.estimator, row.kind), ...columns.map(([, value]) => value(row))]),
+  };
+}
+
+/** Estimators without a sample in a capture, in a sentence; empty if each had some. */
+export function silentLine({ rows }: EvalCapture): string {
+  const silent = rows.filter((row) => row.samples === 0 && isWhole(rows, row));
+  return silent.length === 0 ? '' : `No samples: ${silent.map(({ estimator }) => estimator).join(', ')}.`;
+}
+
+/** What was measured and what it is compared with, in a few words. */
+export function captureLine({ packets, flows, backends, span_s, truth, exchanges }: EvalCapture): string {
+  const compared =
+    truth.responses === 0
+      ? `no true responses, ${plural(truth.handshakes, 'handshake')}`
+      : `truth of ${plural(truth.responses, 'response')}, p50 ${duration(truth.p50_ns)}, mean ${duration(truth.mean_ns)}`;
+  const turns = exchanges
+    ? `, ${plural(exchanges.turns, 'turn')} of which ${formatCount(exchanges.countable)} countable`
+    : '';
+  return `${plural(packets.client, 'packet')} of ${plural(flows, 'flow')} to ${plural(backends.length, 'backend')} in ${duration(span_s * 1e9)}; ${compared}${turns}`;
+}
+
+/** What every estimator that says something made of a step. */
+export function stepTable(step: EvalStep): Table {
+  const change = (before: number | null, after: number | null) =>
+    before === null || after === null ? '-' : signed(after - before);
+  const truth = medianTruth(step);
+  const shown = step.rows.filter(
+    ({ estimator, before_ns, after_ns }) =>
+      estimator !== 'handshake' && (before_ns !== null || after_ns !== null),
+  );
+  return {
+    title: `Step of ${step.backend} at ${duration(step.at_s * 1e9)}`,
+    note: truth
+      ? `true median ${duration(truth.truth_before_ns)} before, ${duration(truth.truth_after_ns)} after`
+      : '',
+    head: ['estimator', 'before', 'after', 'step', 'true step', 'seen in window'],
+    rows: shown.map((row) => [
+      rowName(row.estimator, row.kind),
+      duration(row.before_ns),
+      duration(row.after_ns),
+      change(row.before_ns, row.after_ns),
+      change(row.truth_before_ns, row.truth_after_ns),
+      row.seen_after_windows === null ? '-' : String(row.seen_after_windows),
+    ]),
+  };
+}
+
+/** A row that is compared with the median of the truth; any other where all compare means. */
+function medianTruth({ rows }: EvalStep) {
+  return rows.find(({ kind }) => kind !== 'server') ?? rows[0];
+}
+
+function signed(value: number): string {
+  return `${value > 0 ? '+' : ''}${duration(value)}`;
+}
+
+/** What each estimator costs. */
+export function costTable({ estimators }: EvalResult): Table {
+  return {
+    title: 'Cost',
+    note: 'time per packet on top of forwarding, state per flow beside the flow table',
+    head: ['estimator', 'ns per packet', 'bytes per flow'],
+    rows: estimators.map(({ estimator, ns_per_packet, bytes_per_flow }) => [
+      estimator,
+      ns_per_packet === null ? '-' : ns_per_packet.toFixed(1),
+      formatCount(bytes_per_flow),
+    ]),
+  };
+}
+
+/** One estimator over all captures: `auto` if it was evaluated, else the first. */
+export function overviewTable({ captures, estimators }: EvalResult): Table {
+  const { estimator } = estimators.find(({ estimator }) => estimator === 'auto') ?? estimators[0]!;
+  const rows = captures.map(({ name, rows }) => {
+    const row = rows.find((one) => one.estimator === estimator && isWhole(rows, one))!;
+    return [name, ...accuracyColumns.map(([, value]) => value(row))];
+  });
+  return {
+    title: `${estimator} over all captures`,
+    note: '',
+    head: ['capture', ...accuracyColumns.map(([title]) => title)],
+    rows,
+  };
+}
