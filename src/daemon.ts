@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { AdminServer } from './admin/server.ts';
+import { explainPool } from './control/explain.ts';
 import type { Policy } from './control/policy.ts';
 import { Pool, type PoolBackend } from './control/pool.ts';
 import type {
@@ -114,6 +115,7 @@ export class LoadBalancer {
       balancer.#admin = await AdminServer.listen(options.socket, {
         '/status': { json: () => balancer.status() },
         '/history': { json: () => balancer.#history },
+        '/why': { json: () => balancer.why() },
         '/samples': { stream: (write) => balancer.#stream(write) },
       });
       const { name, mode, reason } = datapath;
@@ -170,6 +172,19 @@ export class LoadBalancer {
       })),
       packets: this.#datapath.packets(),
       flows: this.#datapath.flows(),
+    };
+  }
+
+  /** What `inband why --json` prints of all backends. */
+  why() {
+    const sinceMs = Date.now() - monotonicNs() / 1e6;
+    const timeOf = (time: number) => new Date(sinceMs + time / 1e6).toISOString();
+    return {
+      schema: 'inband.why/1',
+      vips: this.#services.map(({ vip, pool }) => ({
+        vip: formatEndpoint(vip),
+        ...explainPool(pool, timeOf),
+      })),
     };
   }
 
@@ -280,6 +295,9 @@ export class LoadBalancer {
 
 /** What `status` gives: documented in the README, never renamed within a version of its schema. */
 export type Status = ReturnType<LoadBalancer['status']>;
+
+/** What `why` gives, likewise. */
+export type Why = ReturnType<LoadBalancer['why']>;
 
 /** Figures of the longer of two windows; null without a sample. */
 function latencyOf(pair: readonly [LiveWindow, LiveWindow]): Latency {

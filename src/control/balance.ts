@@ -1,3 +1,4 @@
+import { ns } from '../units.ts';
 import { Evidence } from './evidence.ts';
 import { Jumps } from './jumps.ts';
 import { least, moveFrom, raiseTo } from './moves.ts';
@@ -131,8 +132,10 @@ export class Balance implements Policy {
   #start(input: PolicyInput, state: State): boolean {
     const { usable, shares, weights } = input;
     let changed = false;
+    // Where none could be used before, there is nobody to take it easy with.
+    const wasAny = state.wasUsable.includes(1);
     for (let b = 0; b < usable.length; b++) {
-      const starts = usable[b] === 1 && state.wasUsable[b] === 0;
+      const starts = wasAny && usable[b] === 1 && state.wasUsable[b] === 0;
       state.wasUsable[b] = usable[b]!;
       if (!starts) continue;
       state.evidence.forget(b, input);
@@ -160,8 +163,10 @@ export class Balance implements Policy {
       const floor = silentPart * this.#settings.floor * input.weights[b]!;
       return sinceNs >= silentStepNs && this.#take(b, stepFraction, floor, 'waiting', input, state);
     }
-    if (jumps.hasJumped(b, input.now)) this.#jump(b, input, state);
-    else if (evidence.taken[b] === 0) return false;
+    const measured = evidence.taken[b] === 1;
+    const jumped = jumps.hasJumped(b, input.now);
+    if (jumped) this.#jump(b, input, state);
+    else if (!measured) return false;
     if (evidence.freshCount < 2 || sinceNs < stepNs) return false;
     state.gains[b] = Math.min(1, state.gains[b]! * gainGrowth);
     const ratio = evidence.ratio(b, -sureDeviations);
@@ -169,7 +174,7 @@ export class Balance implements Policy {
     const excess = Math.min(1, (2 ** ratio - this.#settings.slow) / fullExcess);
     const carried = this.#carried(b, evidence) / (carriedRatio * 2 ** ratio);
     const floor = Math.max(this.#settings.floor * input.weights[b]!, carried);
-    return this.#take(b, stepFraction * excess, floor, 'slow', input, state);
+    return this.#take(b, stepFraction * excess, floor, measured ? 'slow' : 'jump', input, state);
   }
 
   /** What a backend carries of all requests, whatever its share of new flows. */
@@ -179,6 +184,7 @@ export class Balance implements Policy {
     return total > 0 ? rates[b]! / total : 0;
   }
 
+  /** Takes a jump for a backend's latency from now on, unless it is known to be slow. */
   #jump(b: number, input: PolicyInput, { evidence, jumps, gains }: State): void {
     if (evidence.ratio(b, -sureDeviations) > this.#slow) return;
     evidence.change(b, jumps.ratio(b));
@@ -240,19 +246,22 @@ export class Balance implements Policy {
     return true;
   }
 
-  #because(cause: Cause, b: number, before: number, { now, kind, shares }: PolicyInput, state: State): void {
+  #because(cause: Cause, b: number, before: number, input: PolicyInput, state: State): void {
     const { evidence, silence } = state;
     const waits = cause === 'waiting';
+    let latencyNs = evidence.latencyNs[b]! || Number.NaN;
+    if (waits) latencyNs = input.now - silence.heardNs[b]!;
+    if (cause === 'jump') latencyNs = input.windows[b]!.lastNs;
     this.#reasons.push({
       backend: b,
       cause,
-      kind,
-      latencyNs: waits ? now - silence.heardNs[b]! : evidence.latencyNs[b]! || Number.NaN,
+      kind: input.kind,
+      latencyNs,
       poolNs: evidence.othersNs(b),
-      spanNs: evidence.spanNs[b]! as Reason['spanNs'],
-      samples: evidence.samples[b]!,
+      spanNs: ns(evidence.spanNs[b]!),
+      samples: waits ? input.signals[b]!.inFlight : evidence.samples[b]!,
       shareBefore: before,
-      shareAfter: shares[b]!,
+      shareAfter: input.shares[b]!,
     });
   }
 }

@@ -4,6 +4,8 @@ import { formatDuration, type Ns } from '../units.ts';
 export type Cause =
   /** Its latency exceeds the pool's. */
   | 'slow'
+  /** Its latest samples exceed the pool's latency by far; nothing was averaged yet. */
+  | 'jump'
   /** Requests wait there for longer than at the others. */
   | 'waiting'
   /** Nothing speaks against it any more: its share returns towards its weight. */
@@ -24,7 +26,7 @@ export interface Reason {
   /** Latencies in ns that were compared, of the backend and of the pool; NaN where none was. */
   readonly latencyNs: number;
   readonly poolNs: number;
-  /** Time that the backend's latency is of, and samples in it. */
+  /** Time that the backend's latency is of, and samples in it; requests in flight where those wait. */
   readonly spanNs: Ns;
   readonly samples: number;
   readonly shareBefore: number;
@@ -33,6 +35,7 @@ export interface Reason {
 
 const causes: Record<Cause, string> = {
   slow: '',
+  jump: 'jumped, ',
   waiting: 'requests wait, ',
   restore: 'within the pool, ',
   start: 'starting, ',
@@ -40,15 +43,17 @@ const causes: Record<Cause, string> = {
   weight: '',
 };
 
-/** `request p50 1.31ms vs pool 290us over 10ms, 412 samples -> share 0.50 -> 0.45`. */
+/** `request p50 1.31ms vs pool 290us over 10ms, 412 samples -> share 0.500 -> 0.450`. */
 export function reasonText(reason: Reason): string {
-  const { cause, kind, latencyNs, poolNs, spanNs, samples, shareBefore, shareAfter } = reason;
+  const { cause, shareBefore, shareAfter } = reason;
+  return `${causes[cause]}${figures(reason)} -> share ${shareBefore.toFixed(3)} -> ${shareAfter.toFixed(3)}`;
+}
+
+function figures({ cause, kind, latencyNs, poolNs, spanNs, samples }: Reason): string {
+  if (Number.isNaN(latencyNs)) return 'no fresh latency';
+  const [latency, pool] = [formatDuration(latencyNs), formatDuration(poolNs)];
+  if (cause === 'waiting') return `${kind} unanswered for ${latency} vs pool ${pool}, ${samples} in flight`;
+  if (cause === 'jump') return `${kind} latest ${latency} vs pool ${pool}`;
   const typical = kind === 'server' ? 'mean' : 'p50';
-  const compared = Number.isNaN(latencyNs)
-    ? 'no fresh latency'
-    : `${kind} ${cause === 'waiting' ? 'age' : typical} ${formatDuration(latencyNs)} vs pool ${formatDuration(poolNs)}`;
-  const over =
-    cause === 'waiting' ? `${samples} in flight` : `over ${formatDuration(spanNs)}, ${samples} samples`;
-  const figures = Number.isNaN(latencyNs) ? compared : `${compared} ${over}`;
-  return `${causes[cause]}${figures} -> share ${shareBefore.toFixed(3)} -> ${shareAfter.toFixed(3)}`;
+  return `${kind} ${typical} ${latency} vs pool ${pool} over ${formatDuration(spanNs)}, ${samples} samples`;
 }

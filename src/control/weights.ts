@@ -1,3 +1,4 @@
+import { ns } from '../units.ts';
 import { least } from './moves.ts';
 import type { PolicyInput } from './policy.ts';
 import type { Reason } from './reason.ts';
@@ -59,7 +60,7 @@ export function weightReason(
     kind,
     latencyNs: latenciesNs[b]!,
     poolNs: sum / known,
-    spanNs: spanNs as Reason['spanNs'],
+    spanNs: ns(spanNs),
     samples: samples[b]!,
     shareBefore,
     shareAfter: shares[b]!,
