@@ -6,12 +6,14 @@ import { printable } from '../report/format.ts';
 import { backendSetupCommand } from './backend-setup.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
+import { evalCommand } from './eval.ts';
 import { labCommand } from './lab.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { samplesCommand } from './samples.ts';
 import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
+import { whyCommand } from './why.ts';
 
 /** Version in package.json, the only place that has it. */
 function version(): string {
@@ -27,11 +29,13 @@ function program(): Command {
   const commands = [
     runCommand(),
     statusCommand(),
+    whyCommand(),
     samplesCommand(),
     doctorCommand(),
     backendSetupCommand(),
     demoCommand(),
     replayCommand(),
+    evalCommand(),
     simulateCommand(),
     labCommand(),
   ];
