@@ -29,6 +29,8 @@ export interface RunOptions extends DatapathOptions {
   readonly vips: readonly RunVip[];
   readonly tickNs: Ns;
   readonly socket: string;
+  /** All of this as a configuration file would have it, for whoever asks. */
+  readonly configuration: Readonly<Record<string, unknown>>;
 }
 
 /** How often neighbours and interfaces are looked at. */
@@ -114,6 +116,7 @@ export class LoadBalancer {
       balancer.#poll();
       balancer.#admin = await AdminServer.listen(options.socket, {
         '/status': { json: () => balancer.status() },
+        '/config': { json: () => ({ schema: 'inband.config/1', config: options.configuration }) },
         '/history': { json: () => balancer.#history },
         '/why': { json: () => balancer.why() },
         '/samples': { stream: (write) => balancer.#stream(write) },

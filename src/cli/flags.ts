@@ -1,10 +1,8 @@
+import { weightMax } from '../config/settings.ts';
 import type { PoolBackend } from '../control/pool.ts';
 import { type Encapsulation, encapsulations } from '../datapath/capture/hops.ts';
 import { InbandError } from '../errors.ts';
 import { formatAddress, parseAddress } from '../net/address.ts';
-
-/** Largest weight: far beyond any sensible ratio, and sums of weights stay exact. */
-const weightMax = 1e6;
 
 /** `ADDR`, `ADDR,3` or `ADDR,weight=3`. */
 export function parseBackend(text: string): PoolBackend {

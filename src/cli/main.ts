@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { exitCode, InbandError } from '../errors.ts';
 import { printable } from '../report/format.ts';
 import { backendSetupCommand } from './backend-setup.ts';
+import { checkCommand } from './check.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
@@ -28,6 +29,7 @@ function program(): Command {
     .configureHelp({ showGlobalOptions: true });
   const commands = [
     runCommand(),
+    checkCommand(),
     statusCommand(),
     whyCommand(),
     samplesCommand(),

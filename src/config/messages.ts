@@ -28,6 +28,8 @@ export function messageOf(issue: RawIssue): string | undefined {
       return issue.keys.map((key) => `unknown key; ${suggest(key, knownKeys(issue.inst))}`).join('\n');
     case 'invalid_value':
       return valueMessage(issue.values.map(String), issue.input);
+    case 'invalid_union':
+      return issue.discriminator === undefined ? undefined : optionMessage(issue);
     case 'too_small':
       return sizeMessage(issue.origin, issue.input, 'small', issue.inclusive, Number(issue.minimum));
     case 'too_big':
@@ -56,6 +58,16 @@ function valueMessage(values: readonly string[], input: unknown): string {
   if (input === undefined) return 'missing';
   if (typeof input !== 'string') return `expected one of ${values.join(', ')}, found ${describe(input)}`;
   return `${describe(input)} is not known; ${suggest(input, values)}`;
+}
+
+/** Of alternatives told apart by one key: what that key should say. */
+function optionMessage({
+  inst,
+  input,
+  discriminator,
+}: RawIssue & { discriminator?: string | undefined }): string {
+  const values = (inst as z.ZodDiscriminatedUnion | undefined)?._zod.propValues?.[discriminator!] ?? [];
+  return valueMessage([...values].map(String), (input as Record<string, unknown>)[discriminator!]);
 }
 
 function sizeMessage(

@@ -1,0 +1,195 @@
+import { type Command, Option } from 'commander';
+import { loadConfig } from '../config/load.ts';
+import { writeDuration } from '../config/scalars.ts';
+import {
+  type LogLevel,
+  logLevels,
+  type Settings,
+  settingsDefault,
+  tickNsMax,
+  tickNsMin,
+  type VipSettings,
+} from '../config/settings.ts';
+import { type PolicyChoice, parsePolicy, policyNames, policySpecs } from '../control/registry.ts';
+import { type DatapathName, datapaths } from '../datapath/open.ts';
+import { type Cliff, cliffs } from '../latency/ensemble.ts';
+import { type Endpoint, formatEndpoint, parseEndpoint } from '../net/address.ts';
+import { formatDuration, type Ns, parseDuration } from '../units.ts';
+import { collect, list, parseNumber, parseRunBackend, type RunBackend, usage } from './flags.ts';
+
+/** Flags of `run`; one that was not given leaves the configuration file its say, and then the default. */
+export interface RunFlags {
+  config?: string;
+  interface?: string;
+  vip: Endpoint[];
+  backend: RunBackend[];
+  policy?: string;
+  alpha?: number;
+  timeouts?: readonly Ns[];
+  epoch?: Ns;
+  cliff?: Cliff;
+  tick?: Ns;
+  slots?: number;
+  flows?: number;
+  datapath?: DatapathName;
+  answerArp?: boolean;
+  socket?: string;
+  user?: string;
+  logLevel?: LogLevel;
+}
+
+const defaults = settingsDefault;
+const otherwise = (value: unknown): string => `(default: ${value})`;
+
+/** Declares the flags on a command. */
+export function addRunFlags(command: Command): Command {
+  addServiceFlags(command);
+  addMeasureFlags(command);
+  return addProcessFlags(command);
+}
+
+function addServiceFlags(command: Command): void {
+  command
+    .option('--config <FILE>', 'configuration file; flags override what it says')
+    .option('--interface <NAME>', 'interface that client packets come in by')
+    .option(
+      '--vip <ADDR:PORT/PROTO>',
+      'what clients connect to; repeatable',
+      collect((text) => parseEndpoint(text, '--vip')),
+      [],
+    )
+    .option(
+      '--backend <ADDR[,weight=N][,encap=ipip]>',
+      'server behind the vips; repeatable',
+      collect(parseRunBackend),
+      [],
+    )
+    .option(
+      '--policy <NAME[:SETTING=VALUE]...>',
+      `law that moves slots: ${policyNames.join(', ')} ${otherwise(defaults.policy.name)}`,
+    )
+    .option(
+      '--alpha <FRACTION>',
+      'share of all traffic that one decision moves at most (default: 0.2 for balance, 0.1 for shift)',
+      (text) => parseNumber(text, '--alpha'),
+    );
+}
+
+function addMeasureFlags(command: Command): void {
+  command
+    .option(
+      '--timeouts <DURATION,...>',
+      `timeouts of the ensemble ${otherwise(defaults.timeoutsNs.map(formatDuration))}`,
+      list((text) => parseDuration(text, '--timeouts')),
+    )
+    .option(
+      '--epoch <DURATION>',
+      `epoch of the ensemble ${otherwise(formatDuration(defaults.epochNs))}`,
+      (text) => parseDuration(text, '--epoch'),
+    )
+    .addOption(
+      new Option(
+        '--cliff <READING>',
+        `how the ensemble compares small sample counts ${otherwise(defaults.cliff)}`,
+      ).choices(cliffs),
+    )
+    .option(
+      '--tick <DURATION>',
+      `period of the control loop, 1ms to 1s ${otherwise(formatDuration(defaults.tickNs))}`,
+      (text) => parseDuration(text, '--tick'),
+    )
+    .option(
+      '--slots <PRIME>',
+      `slots of each vip's Maglev table, a prime ${otherwise(defaults.slots)}`,
+      (text) => parseNumber(text, '--slots'),
+    )
+    .option('--flows <COUNT>', `flows that the table holds ${otherwise(defaults.flows)}`, (text) =>
+      parseNumber(text, '--flows'),
+    );
+}
+
+function addProcessFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--datapath <NAME>', `what forwards packets ${otherwise(defaults.datapath)}`).choices(
+        datapaths,
+      ),
+    )
+    .option('--answer-arp', 'answer ARP for the vips (capture datapath)')
+    .option('--socket <PATH>', `local socket for status and samples ${otherwise(defaults.socket)}`)
+    .option('--user <NAME>', 'user to become after set-up')
+    .addOption(
+      new Option('--log-level <LEVEL>', `least important log line ${otherwise(defaults.logLevel)}`).choices(
+        logLevels,
+      ),
+    );
+}
+
+/**
+ * What flags and the configuration file say together.
+ * @throws InbandError `USAGE` for flags, and as `loadConfig` does
+ */
+export function settingsOf(flags: RunFlags): Settings {
+  const file = flags.config === undefined ? undefined : loadConfig(flags.config);
+  const base = file ?? defaults;
+  const name = flags.interface ?? file?.interface;
+  if (name === undefined)
+    throw usage('--interface is missing', 'name where client packets come in: --interface eth0');
+  const { tick = base.tickNs } = flags;
+  if (tick < tickNsMin || tick > tickNsMax) {
+    throw usage(
+      `--tick: ${formatDuration(tick)} is out of range`,
+      `give ${writeDuration(tickNsMin)} to ${writeDuration(tickNsMax)}`,
+    );
+  }
+  const user = flags.user ?? base.user;
+  return {
+    interface: name,
+    datapath: flags.datapath ?? base.datapath,
+    answerArp: flags.answerArp ?? base.answerArp,
+    vips: vipsOf(flags, file, base.policy).map((vip) => ({ ...vip, policy: policyOf(flags, vip.policy) })),
+    policy: policyOf(flags, base.policy),
+    timeoutsNs: flags.timeouts ?? base.timeoutsNs,
+    epochNs: flags.epoch ?? base.epochNs,
+    cliff: flags.cliff ?? base.cliff,
+    tickNs: tick,
+    slots: flags.slots ?? base.slots,
+    flows: flags.flows ?? base.flows,
+    socket: flags.socket ?? base.socket,
+    logLevel: flags.logLevel ?? base.logLevel,
+    ...(user !== undefined && { user }),
+  };
+}
+
+/** Vips of the flags, each with all backends of the flags, or else those of the file. */
+function vipsOf(
+  { vip, backend }: RunFlags,
+  file: Settings | undefined,
+  policy: PolicyChoice,
+): readonly VipSettings[] {
+  if (file && vip.length === 0 && backend.length === 0) return file.vips;
+  if (vip.length === 0) {
+    throw usage('--vip is missing', 'name what clients connect to: --vip 10.0.0.1:80/tcp');
+  }
+  if (backend.length === 0) {
+    throw usage('--backend is missing', 'name the servers: --backend 10.0.0.11 --backend 10.0.0.12');
+  }
+  if (repeated(vip.map(formatEndpoint)) !== undefined) {
+    throw usage('--vip: one vip was given twice', 'leave one out');
+  }
+  const again = repeated(backend.map((one) => one.name));
+  if (again !== undefined) {
+    throw usage(`--backend: ${again} was given twice`, 'leave one out, or give one of them more weight');
+  }
+  return vip.map((endpoint) => ({ endpoint, backends: backend, policy }));
+}
+
+const repeated = (names: readonly string[]): string | undefined =>
+  names.find((name, i) => names.indexOf(name) !== i);
+
+/** The policy of the flags, or else the vip's own; `--alpha` counts where the policy takes it. */
+function policyOf({ policy, alpha }: RunFlags, own: PolicyChoice): PolicyChoice {
+  if (policy !== undefined) return parsePolicy(policy, { alpha });
+  if (alpha === undefined || !('alpha' in policySpecs[own.name]!)) return own;
+  return { name: own.name, settings: { ...own.settings, alpha } };
+}

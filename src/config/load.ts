@@ -1,0 +1,56 @@
+import { type Checked, checkDocument, checkText } from './document.ts';
+import { lint } from './lint.ts';
+import { invalidDocument } from './problems.ts';
+import { type ConfigFile, configSchema } from './schema.ts';
+import type { Settings } from './settings.ts';
+
+/**
+ * Checks a configuration file.
+ * @throws InbandError `FILE_UNREADABLE`
+ */
+export function checkConfig(path: string): Checked<Settings> {
+  return resolved(checkDocument(path, configSchema, lint));
+}
+
+/** Checks the text of a configuration; `file` is what problems call it. */
+export function checkConfigText(text: string, file: string): Checked<Settings> {
+  return resolved(checkText(text, file, configSchema, lint));
+}
+
+/**
+ * The settings that a configuration file gives.
+ * @throws InbandError `FILE_UNREADABLE`, or `CONFIG_INVALID` with every problem as a line of its details
+ */
+export function loadConfig(path: string): Settings {
+  const { value, problems } = checkConfig(path);
+  if (value !== undefined) return value;
+  throw invalidDocument(path, problems, 'docs/configuration.md describes every key');
+}
+
+const resolved = ({ value, problems }: Checked<ConfigFile>): Checked<Settings> => ({
+  value: value && toSettings(value),
+  problems,
+});
+
+function toSettings(file: ConfigFile): Settings {
+  return {
+    interface: file.interface,
+    datapath: file.datapath,
+    answerArp: file.answer_arp,
+    vips: file.vips.map(({ address, pool, policy = file.policy }) => ({
+      endpoint: address,
+      backends: (typeof pool === 'string' ? file.pools[pool]! : pool).backends,
+      policy,
+    })),
+    policy: file.policy,
+    timeoutsNs: file.ensemble.timeouts,
+    epochNs: file.ensemble.epoch,
+    cliff: file.ensemble.cliff,
+    tickNs: file.tick,
+    slots: file.slots,
+    flows: file.flows,
+    socket: file.admin.socket,
+    logLevel: file.log.level,
+    ...(file.user !== undefined && { user: file.user }),
+  };
+}

@@ -1,0 +1,75 @@
+import { type Endpoint, formatAddress, parseAddress, parseEndpoint } from '../net/address.ts';
+import type { Path } from './problems.ts';
+
+/** A mapping of a file that need not fit the schema; empty if it is none. */
+export type Raw = Readonly<Record<string, unknown>>;
+
+export const rawOf = (value: unknown): Raw =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {};
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+/** A backend as far as it can be understood. */
+export interface RawBackend {
+  readonly path: Path;
+  /** Its address in the usual form; undefined if it is none. */
+  readonly name: string | undefined;
+  readonly weight: number;
+  readonly encap: unknown;
+}
+
+/** A vip as far as it can be understood. */
+export interface RawVip {
+  readonly path: Path;
+  readonly endpoint: Endpoint | undefined;
+  readonly pool: unknown;
+  readonly policy: unknown;
+}
+
+/** A pool, named or a vip's own. */
+export interface RawPool {
+  readonly path: Path;
+  readonly backends: readonly RawBackend[];
+}
+
+export function rawVips(value: unknown): RawVip[] {
+  return listOf(rawOf(value).vips).map((item, i) => {
+    const { address, pool, policy } = rawOf(item);
+    return { path: ['vips', i], endpoint: endpointOf(address), pool, policy };
+  });
+}
+
+export function rawPools(value: unknown): RawPool[] {
+  const named = Object.entries(rawOf(rawOf(value).pools)).map(([name, pool]) =>
+    poolOf(pool, ['pools', name]),
+  );
+  const own = rawVips(value).flatMap(({ pool, path }) =>
+    Object.keys(rawOf(pool)).length === 0 ? [] : [poolOf(pool, [...path, 'pool'])],
+  );
+  return [...named, ...own];
+}
+
+function poolOf(pool: unknown, path: Path): RawPool {
+  const backends = listOf(rawOf(pool).backends).map((item, i) => backendOf(item, [...path, 'backends', i]));
+  return { path: [...path, 'backends'], backends };
+}
+
+function backendOf(item: unknown, path: Path): RawBackend {
+  const { address = item, weight, encap } = rawOf(item);
+  const isWeight = typeof weight === 'number' && weight > 0;
+  const at = typeof item === 'string' ? path : [...path, 'address'];
+  return { path: at, name: nameOf(address), weight: isWeight ? weight : 1, encap };
+}
+
+function nameOf(address: unknown): string | undefined {
+  const parsed = typeof address === 'string' ? parseAddress(address.trim()) : undefined;
+  return parsed && formatAddress(parsed.family, ...parsed.words);
+}
+
+function endpointOf(address: unknown): Endpoint | undefined {
+  try {
+    return typeof address === 'string' ? parseEndpoint(address, '') : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import { encapsulations } from '../datapath/capture/hops.ts';
+import { datapaths } from '../datapath/open.ts';
+import { flowsMax } from '../datapath/xdp/setup.ts';
+import { inbandLimit } from '../generated/layout.ts';
+import { cliffs } from '../latency/ensemble.ts';
+import { backendsMax, slotsMax, slotsPerBackendMin } from '../maglev/size.ts';
+import { policySchema } from './policy-schema.ts';
+import { address, duration, endpoint, writeDuration } from './scalars.ts';
+import { settingsDefault as defaults, logLevels, tickNsMax, tickNsMin, weightMax } from './settings.ts';
+
+/** Letters that Linux allows in the name of an interface, 15 at most. */
+const interfacePattern = /^[^\s/:]{1,15}$/;
+const namePattern = /^[A-Za-z0-9][\w.-]{0,62}$/;
+/** Bytes of a Unix socket's path (sun_path without its final zero). */
+const socketPathMax = 107;
+
+const backend = z
+  .union([
+    z.strictObject({
+      address: address().meta({
+        description: 'Address of the server, IPv4 on the xdp datapath.',
+        examples: ['10.0.0.11'],
+      }),
+      weight: z
+        .number()
+        .positive()
+        .max(weightMax)
+        .default(1)
+        .meta({ description: "Ratio of the backend's share to that of others of its pool." }),
+      encap: z.enum(encapsulations).default('l2').meta({
+        description:
+          'How packets go there: `l2` to a server in the same segment, `ipip` to one that a router leads to (capture datapath).',
+      }),
+    }),
+    address().meta({ description: 'Address alone: weight 1, `l2`.' }),
+  ])
+  .transform((value) => {
+    if (typeof value === 'string') return { name: value, weight: 1 };
+    const { address: name, weight, encap } = value;
+    return { name, weight, ...(encap !== 'l2' && { encapsulation: encap }) };
+  });
+
+const backends = z.array(backend).min(1).max(backendsMax).meta({ description: 'The servers, each once.' });
+const pool = z.strictObject({ backends });
+
+const vip = z.strictObject({
+  address: endpoint().meta({
+    description: 'What clients connect to: address, port and `tcp` or `udp`.',
+    examples: ['10.0.0.1:80/tcp', '[2001:db8::1]:443/udp'],
+  }),
+  pool: z
+    .union([pool, z.string().meta({ description: 'Name of a pool under `pools`.' })])
+    .meta({ description: 'The servers behind it: the name of a pool, or a pool of its own.' }),
+  policy: policySchema.optional().meta({ description: 'Policy of this vip, instead of the common one.' }),
+});
+
+/** The configuration file. Its docs and its JSON Schema are made from this; `flag` names the flag of `run` of that key. */
+export const configSchema = z.strictObject({
+  interface: z
+    .string()
+    .regex(interfacePattern, { error: 'not the name of an interface; for example eth0' })
+    .meta({
+      description: 'Interface that client packets come in by.',
+      flag: '--interface',
+      examples: ['eth0'],
+    }),
+  datapath: z.enum(datapaths).default(defaults.datapath).meta({
+    description: 'What forwards packets; `auto` is the fastest that this machine allows.',
+    flag: '--datapath',
+  }),
+  answer_arp: z.boolean().default(defaults.answerArp).meta({
+    description: 'Whether to answer ARP for the vips (capture datapath).',
+    flag: '--answer-arp',
+  }),
+  vips: z.array(vip).min(1).max(inbandLimit.vipsMax).meta({
+    description: 'What clients connect to, each with its servers.',
+    flag: '--vip, with --backend for the servers behind all of them',
+  }),
+  pools: z
+    .record(z.string().regex(namePattern, { error: 'not a name; give letters, digits, - _ and .' }), pool)
+    .default({})
+    .meta({ description: 'Servers under a name, for one or several vips.' }),
+  policy: policySchema.prefault(defaults.policy.name).meta({
+    description: 'The law that moves slots, for vips that do not say otherwise.',
+    flag: '--policy, --alpha',
+  }),
+  ensemble: z
+    .strictObject({
+      timeouts: z
+        .array(duration())
+        .prefault(defaults.timeoutsNs.map(writeDuration))
+        .meta({
+          description: `Timeouts, increasing: 2 to ${inbandLimit.timeoutsMax} of them.`,
+          flag: '--timeouts',
+        }),
+      epoch: duration().prefault(writeDuration(defaults.epochNs)).meta({
+        description: 'Time after which the timeout is chosen anew.',
+        flag: '--epoch',
+      }),
+      cliff: z.enum(cliffs).default(defaults.cliff).meta({
+        description: 'How small sample counts are compared.',
+        flag: '--cliff',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'ENSEMBLETIMEOUT, one of the estimators.' }),
+  tick: duration(tickNsMin, tickNsMax)
+    .prefault(writeDuration(defaults.tickNs))
+    .meta({
+      description: `Period of the control loop, ${writeDuration(tickNsMin)} to ${writeDuration(tickNsMax)}.`,
+      flag: '--tick',
+    }),
+  slots: z.int().min(slotsPerBackendMin).max(slotsMax).default(defaults.slots).meta({
+    description: "Slots of each vip's Maglev table: a prime, at least 10 for each backend and better 100.",
+    flag: '--slots',
+  }),
+  flows: z.int().min(1).max(flowsMax).default(defaults.flows).meta({
+    description: 'Flows held without refusing one.',
+    flag: '--flows',
+  }),
+  admin: z
+    .strictObject({
+      socket: z.string().min(1).max(socketPathMax).default(defaults.socket).meta({
+        description: 'Path of the local socket that commands such as `inband status` ask.',
+        flag: '--socket',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'The local interface.' }),
+  log: z
+    .strictObject({
+      level: z.enum(logLevels).default(defaults.logLevel).meta({
+        description: 'Least important line that is logged.',
+        flag: '--log-level',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'The log on standard error.' }),
+  user: z.string().min(1).optional().meta({ description: 'User to become after set-up.', flag: '--user' }),
+});
+
+/** A configuration file as it was read, before names in it are resolved. */
+export type ConfigFile = z.output<typeof configSchema>;

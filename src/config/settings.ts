@@ -1,0 +1,65 @@
+import { socketDefault } from '../admin/server.ts';
+import type { PolicyChoice } from '../control/registry.ts';
+import type { Encapsulation } from '../datapath/capture/hops.ts';
+import type { DatapathName } from '../datapath/open.ts';
+import { type Cliff, epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
+import { slotsDefault } from '../maglev/size.ts';
+import type { Endpoint } from '../net/address.ts';
+import type { Ns } from '../units.ts';
+
+/** Largest weight: far beyond any sensible ratio, and sums of weights stay exact. */
+export const weightMax = 1e6;
+/** Bounds of the control loop's period: Node's timers count in ms, and control slower than a second is no control. */
+export const tickNsMin = 1e6 as Ns;
+export const tickNsMax = 1e9 as Ns;
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export interface BackendSettings {
+  /** Its address, as `formatAddress` writes it. */
+  readonly name: string;
+  /** Above 0, at most `weightMax`. */
+  readonly weight: number;
+  readonly encapsulation?: Encapsulation;
+}
+
+export interface VipSettings {
+  readonly endpoint: Endpoint;
+  readonly backends: readonly BackendSettings[];
+  readonly policy: PolicyChoice;
+}
+
+/** Everything that `inband run` can be told, by flags or by a file. */
+export interface Settings {
+  readonly interface: string;
+  readonly datapath: DatapathName;
+  readonly answerArp: boolean;
+  /** At least one. */
+  readonly vips: readonly VipSettings[];
+  /** Of vips that do not say otherwise. */
+  readonly policy: PolicyChoice;
+  readonly timeoutsNs: readonly Ns[];
+  readonly epochNs: Ns;
+  readonly cliff: Cliff;
+  readonly tickNs: Ns;
+  readonly slots: number;
+  readonly flows: number;
+  readonly socket: string;
+  readonly logLevel: LogLevel;
+  readonly user?: string;
+}
+
+/** What nobody has to say. Flows are those of a busy node: 128 MB of memory. */
+export const settingsDefault: Omit<Settings, 'interface' | 'vips'> = {
+  datapath: 'auto',
+  answerArp: false,
+  policy: { name: 'balance', settings: {} },
+  timeoutsNs: timeoutsDefault,
+  epochNs: epochDefault,
+  cliff: 'damped',
+  tickNs: tickNsMin,
+  slots: slotsDefault,
+  flows: 1_000_000,
+  socket: socketDefault,
+  logLevel: 'info',
+};

@@ -1,0 +1,48 @@
+import { type PolicyChoice, policySpecs } from '../control/registry.ts';
+import { formatEndpoint } from '../net/address.ts';
+import { writeDuration } from './scalars.ts';
+import type { BackendSettings, Settings } from './settings.ts';
+
+/** Settings as a configuration file has them, with every key and every pool at its vip: read again it gives the same. */
+export function toDocument(settings: Settings): Record<string, unknown> {
+  const { user } = settings;
+  return {
+    interface: settings.interface,
+    datapath: settings.datapath,
+    answer_arp: settings.answerArp,
+    vips: settings.vips.map(({ endpoint, backends, policy }) => ({
+      address: formatEndpoint(endpoint),
+      pool: { backends: backends.map(backendDocument) },
+      policy: policyDocument(policy),
+    })),
+    policy: policyDocument(settings.policy),
+    ensemble: {
+      timeouts: settings.timeoutsNs.map(writeDuration),
+      epoch: writeDuration(settings.epochNs),
+      cliff: settings.cliff,
+    },
+    tick: writeDuration(settings.tickNs),
+    slots: settings.slots,
+    flows: settings.flows,
+    admin: { socket: settings.socket },
+    log: { level: settings.logLevel },
+    ...(user !== undefined && { user }),
+  };
+}
+
+const backendDocument = ({ name, weight, encapsulation = 'l2' }: BackendSettings) => ({
+  address: name,
+  weight,
+  encap: encapsulation,
+});
+
+/** A policy with the settings that were given, durations as text. */
+export function policyDocument({ name, settings }: PolicyChoice): Record<string, unknown> {
+  const specs = policySpecs[name]!;
+  const entries = Object.entries(settings).map(([setting, value]) => {
+    const spec = specs[setting];
+    const isDuration = spec !== undefined && 'isDuration' in spec && spec.isDuration;
+    return [setting, isDuration ? writeDuration(Number(value)) : value];
+  });
+  return { name, ...Object.fromEntries(entries) };
+}
