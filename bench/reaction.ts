@@ -22,7 +22,7 @@ const watchedMs = 500;
 const targets = { firstMsP50: 2, firstMsP99: 5, movedMs: 100, pathUs: 1 };
 
 /** What one injection led to; ms since the first slow response that the load balancer saw, null for never. */
-interface Reaction {
+export interface Reaction {
   readonly slowed: string;
   readonly seenMs: number | null;
   readonly firstMs: number | null;
@@ -47,8 +47,8 @@ const load = (durationMs: number): LoadOptions => {
   return { connections, requestsPerConnection, setRatio, valueBytes, intervalMs, durationMs };
 };
 
-async function inject(lab: Lab, policy: string): Promise<Reaction> {
-  const daemon = await Daemon.start(lab, policy);
+async function inject(lab: Lab, policy: string, flags: readonly string[]): Promise<Reaction> {
+  const daemon = await Daemon.start(lab, policy, flags);
   const recorder = new Recorder();
   const { samples, ended } = collect(daemon);
   const running = startLoad(lab, lab.clients[0]!, load(warmMs + watchedMs), (counts) =>
@@ -114,26 +114,37 @@ function reactionRow(measure: string, values: readonly (number | null)[]): Row {
   };
 }
 
-async function reactions(policy: string): Promise<Reaction[]> {
+/** What so many injections led to, each with a load balancer of its own that has these further flags. */
+export async function reactions(
+  policy: string,
+  count = injections,
+  flags: readonly string[] = [],
+): Promise<Reaction[]> {
   const lab = await Lab.up({ servers: demoSetup.servers, delayUs: demoSetup.baseDelayUs });
   try {
     const all: Reaction[] = [];
-    while (all.length < injections) all.push(await inject(lab, policy));
+    while (all.length < count) all.push(await inject(lab, policy, flags));
     return all;
   } finally {
     await lab.down();
   }
 }
 
+export interface PathCost {
+  readonly directUs: number;
+  readonly throughUs: number;
+  readonly differencesUs: readonly number[];
+}
+
 const pathRounds = 15;
 const pathMs = 1_000;
 
 /** Median over rounds of the p50 of one connection that has one request under way, in us; both ways by turns. */
-async function pathCost(): Promise<{ directUs: number; throughUs: number; differencesUs: number[] }> {
+export async function pathCost(flags: readonly string[] = []): Promise<PathCost> {
   // Without delay lines, which would be most of what is measured.
   const lab = await Lab.up({ servers: 1, delayLines: false });
   try {
-    const daemon = await Daemon.start(lab, 'static');
+    const daemon = await Daemon.start(lab, 'static', flags);
     const p50 = async () => {
       const options = { connections: 1, durationMs: pathMs };
       return (await startLoad(lab, lab.clients[0]!, options).done).p50Us!;

@@ -3,17 +3,19 @@ import type { LatencyWindow } from './window.ts';
 
 const { unitBits, subBits } = inbandBin;
 const subBins = 1 << subBits;
+const unitNs = 2 ** unitBits;
 
 /** Bins of latencies: log-linear from 64 ns to 2^39 ns (9 minutes), each 1/16 to 1/31 of its latency wide from 1 us on. */
 export const binCount = inbandBin.count;
 
 /** Bin of a latency in ns, 0 to 2^39-1; the same as the kernel's `bin_of`. */
 export function binOf(latencyNs: number): number {
-  const units = Math.floor(latencyNs / 2 ** unitBits);
+  const units = Math.floor(latencyNs / unitNs);
   if (units < subBins) return units;
   // Units have at most 33 bits: one octave more than what a 32-bit operation takes.
-  const octave = (units >= 2 ** 32 ? 32 : 31 - Math.clz32(units)) - subBits;
-  return octave * subBins + Math.floor(units / 2 ** octave);
+  if (units >= 2 ** 32) return (32 - subBits) * subBins + Math.floor(units / 2 ** (32 - subBits));
+  const octave = 31 - Math.clz32(units) - subBits;
+  return octave * subBins + (units >>> octave);
 }
 
 /** Smallest latency in ns of a bin; that of bin `binCount` is where the last one ends. */

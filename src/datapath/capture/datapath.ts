@@ -19,8 +19,8 @@ import { type CaptureFinding, checkCapture } from './preflight.ts';
 import { PacketSocket, Session } from './session.ts';
 import { type Destination, Ways } from './ways.ts';
 
-/** Memory of the kernel's ring: 8,192 frames of an Ethernet MTU, or 256 where offloads make places large. */
-const ringBytes = 32 << 20;
+/** Memory of the kernel's ring: some 16,000 frames of an Ethernet MTU, or 500 where offloads make places large. */
+const ringBytes = 64 << 20;
 /** Samples handed on at once, and how often; what comes beyond is lost to who listens. */
 const batchMax = 4_096;
 const handOnMs = 5;
@@ -29,7 +29,7 @@ const handOnMs = 5;
  * after which all are dropped until it has returned, so that control and the local socket go on: far more than the ring
  * holds, so that a process that was stopped for a while drops none.
  */
-const runMax = 32_768;
+const runMax = 65_536;
 /** How often the event loop says that it goes on. */
 const turnMs = 5;
 

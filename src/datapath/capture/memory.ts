@@ -15,6 +15,11 @@ const latencyNsEnd = 2 ** inbandLimit.latencyBits;
 
 /** Adds a value, which may be negative, to a 64-bit word in two halves. */
 function add64(words: Uint32Array, at: number, value: number): void {
+  const sum = words[at]! + value;
+  if (sum >= 0 && sum < u32Count) {
+    words[at] = sum;
+    return;
+  }
   const high = Math.floor(value / u32Count);
   const low = words[at]! + (value - high * u32Count);
   words[at] = low;
