@@ -31,6 +31,8 @@ export class Balancer {
   readonly #backends: number;
   readonly #words: Uint32Array;
   readonly #windows: readonly (readonly BinWindow[])[];
+  /** Per kind and backend, whether there were samples since the last tick. */
+  readonly #sampled: Uint8Array;
   readonly #table: Uint16Array;
   readonly #actsOnSamples: boolean;
   #isStale = true;
@@ -39,6 +41,7 @@ export class Balancer {
     const { servers, slots } = scenario;
     this.#backends = servers.length;
     this.#words = new Uint32Array(kinds.length * servers.length * histogramWords);
+    this.#sampled = new Uint8Array(kinds.length * servers.length);
     this.signals = servers.map(() => new SimSignals(requests));
     this.#windows = kinds.map((_, kind) =>
       servers.map((_, backend) => new BinWindow(new LiveBins(this.#words, [this.#start(kind, backend)]))),
@@ -65,6 +68,7 @@ export class Balancer {
     set(words, start + lastWord, latencyNs);
     set(words, start + lastTimeWord, nowNs);
     words[start + binsWord + binOf(latencyNs)]!++;
+    this.#sampled[kind * this.#backends + backend] = 1;
     if (!this.#actsOnSamples || kind !== requestKind) return false;
     this.#windows[kind]![backend]!.update();
     return this.#decide(nowNs);
@@ -72,7 +76,14 @@ export class Balancer {
 
   /** A tick of the control loop; true if the shares changed. */
   tick(nowNs: number): boolean {
-    for (const windows of this.#windows) for (const window of windows) window.update();
+    const sampled = this.#sampled;
+    const backends = this.#backends;
+    for (let i = 0; i < sampled.length; i++) {
+      if (sampled[i] === 0) continue;
+      sampled[i] = 0;
+      const kind = Math.floor(i / backends);
+      this.#windows[kind]![i - kind * backends]!.update();
+    }
     if (!this.#decide(nowNs)) return false;
     this.#publish();
     return true;

@@ -1,18 +1,22 @@
 import { type Phase, phaseNames, type Recorder } from './recorder.ts';
 import type { Scenario } from './scenario.ts';
 import type { Simulation } from './simulation.ts';
+import { Sketch } from './sketch.ts';
 
-/** Latencies of a phase as the clients see them, in ns; null without a request. */
-export interface PhaseResult {
+/** Latencies as the clients see them, in ns; null without a request. */
+export interface Latencies {
+  readonly p50_ns: number | null;
+  readonly p95_ns: number | null;
+  readonly p99_ns: number | null;
+  readonly mean_ns: number | null;
+}
+
+export interface PhaseResult extends Latencies {
   readonly phase: (typeof phaseNames)[number];
   readonly from_s: number;
   readonly until_s: number;
   readonly requests: number;
   readonly failed: number;
-  readonly p50_ns: number | null;
-  readonly p95_ns: number | null;
-  readonly p99_ns: number | null;
-  readonly mean_ns: number | null;
   readonly slots_moved: number;
   /** Largest distance of any share from the configured one at any load balancer, as a fraction of the configured one. */
   readonly share_deviation: number;
@@ -33,6 +37,8 @@ export interface PolicyResult {
   readonly flows_broken: number;
   readonly flows_crashed: number;
   readonly failed: number;
+  /** Of all phases together. */
+  readonly overall: Latencies;
   readonly phases: readonly PhaseResult[];
   /** From the beginning of `during` until the focus had gone 90 % of the way to its share of then; null for never. */
   readonly react_ms: number | null;
@@ -81,6 +87,7 @@ export function policyResult(scenario: Scenario, policy: string, simulation: Sim
     flows_broken: simulation.flowsBroken,
     flows_crashed: simulation.flowsCrashed,
     failed: recorder.phases.reduce((sum, { failed }) => sum + failed, 0) + simulation.overflowed,
+    overall: latenciesOf(overallOf(recorder)),
     phases,
     ...reaction(scenario, recorder),
     timeline: timelineOf(scenario, recorder),
@@ -99,7 +106,7 @@ function phasesOf(scenario: Scenario, recorder: Recorder): PhaseResult[] {
       until_s: untilNs / 1e9,
       requests: phase.latency.count,
       failed: phase.failed,
-      ...latenciesOf(phase),
+      ...latenciesOf(phase.latency),
       slots_moved: phase.slotsMoved,
       share_deviation: phase.deviation,
       backends: scenario.servers.map(({ name }, b) => sharesOf(phase, name, b)),
@@ -107,7 +114,13 @@ function phasesOf(scenario: Scenario, recorder: Recorder): PhaseResult[] {
   });
 }
 
-function latenciesOf({ latency }: Phase) {
+function overallOf({ phases }: Recorder): Sketch {
+  const all = new Sketch();
+  for (const { latency } of phases) all.merge(latency);
+  return all;
+}
+
+function latenciesOf(latency: Sketch): Latencies {
   const known = (value: number) => (latency.count === 0 ? null : Math.round(value));
   return {
     p50_ns: known(latency.percentileNs(50)),

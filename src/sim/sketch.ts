@@ -42,6 +42,14 @@ export class Sketch {
     return Math.min(this.maxNs, startNs + ((startOf(bin + 1) - startNs) * rank) / this.#bins[bin]!);
   }
 
+  /** Adds all of another sketch. */
+  merge(other: Sketch): void {
+    for (let bin = 0; bin < binCount; bin++) this.#bins[bin]! += other.#bins[bin]!;
+    this.count += other.count;
+    this.sumNs += other.sumNs;
+    this.maxNs = Math.max(this.maxNs, other.maxNs);
+  }
+
   reset(): void {
     this.#bins.fill(0);
     this.count = 0;
