@@ -87,6 +87,9 @@ export class Packet {
   /** The data last decoded from, and a view of it: one bounds check and one load per field instead of one per byte. */
   #data: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(this.#data.buffer);
+  /** Where the payload of the UDP packet last decoded starts, and where what was captured of it ends. */
+  #payloadAt = 0;
+  #payloadEnd = 0;
 
   /**
    * Decodes the packet at `data[at, at + capturedLength)`.
@@ -129,6 +132,21 @@ export class Packet {
       default:
         return unsupportedLinkType;
     }
+  }
+
+  /**
+   * Byte `index` (0 and up) of the payload of a UDP packet; -1 where none was captured, and of a packet that is not UDP.
+   * Reads the data given to `decode`: valid until that changes.
+   */
+  udpByte(index: number): number {
+    const at = this.#payloadAt + index;
+    return at < this.#payloadEnd ? this.#view.getUint8(at) : -1;
+  }
+
+  /** Bytes `index` to `index` + 3 of the same, as a signed integer; 0 where one of them was not captured. */
+  udpWord(index: number): number {
+    const at = this.#payloadAt + index;
+    return at + 4 <= this.#payloadEnd ? this.#view.getInt32(at) : 0;
   }
 
   /**
@@ -244,6 +262,8 @@ export class Packet {
     if (udpLength === 0 || (moreFragments && udpLength > length)) udpLength = length;
     if (udpLength < 8 || udpLength > length) return malformed;
     this.payloadLength = udpLength - 8;
+    this.#payloadAt = at + 8;
+    this.#payloadEnd = end < at + udpLength ? end : at + udpLength;
     this.tcpFlags = this.hasTimestamps = 0;
     return ok;
   }
@@ -252,6 +272,7 @@ export class Packet {
     if (at + 20 > end) return length < 20 ? malformed : truncated;
     const headerLength = (view.getUint8(at + 12) >> 4) << 2;
     if (headerLength < 20 || headerLength > length) return malformed;
+    this.#payloadEnd = 0;
     this.srcPort = view.getUint16(at);
     this.dstPort = view.getUint16(at + 2);
     this.seq = view.getInt32(at + 4);

@@ -448,6 +448,32 @@ describe('TCP', () => {
 });
 
 describe('UDP', () => {
+  it('bytes of the payload are read as far as they were captured, and nothing beyond', () => {
+    const payload = Uint8Array.of(0xc3, 0x80, 0, 0, 1, 8);
+    const frame = buildFrame({ ...v4, udp, payload, trailer: new Uint8Array(9).fill(0x77) });
+    const { packet } = decode(frame);
+    expect([0, 1, 5, 6].map((i) => packet.udpByte(i))).toEqual([0xc3, 0x80, 8, -1]);
+    expect([0, 1, 2, 3].map((i) => packet.udpWord(i))).toEqual([-0x3c800000, -0x7fffffff, 0x108, 0]);
+    const cut = decode(frame, { captured: 14 + 20 + 8 + 4, wire: frame.length }).packet;
+    expect([0, 3, 4].map((i) => cut.udpByte(i))).toEqual([0xc3, 0, -1]);
+    expect([0, 1].map((i) => cut.udpWord(i))).toEqual([-0x3c800000, 0]);
+  });
+
+  it('a packet without a UDP payload has no bytes of one, whatever was decoded before', () => {
+    const packet = new Packet();
+    for (const frame of [
+      { ...v4, udp },
+      { ...v4, tcp, payload: new Uint8Array(9) },
+    ]) {
+      const withPayload = buildFrame({ ...v4, udp, payload: new Uint8Array(500).fill(1) });
+      packet.decode(withPayload, 0, withPayload.length, withPayload.length, 1);
+      expect(packet.udpByte(0)).toBe(1);
+      const data = buildFrame(frame);
+      packet.decode(data, 0, data.length, data.length, 1);
+      expect([packet.udpByte(0), packet.udpWord(0)]).toEqual([-1, 0]);
+    }
+  });
+
   /** A datagram of 4 bytes whose header says another length. */
   const decodeLength = (length: number) => {
     const [high, low] = be16(length) as [number, number];
