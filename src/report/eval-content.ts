@@ -5,7 +5,7 @@ import { formatCount, formatPercent } from './format.ts';
 
 /** What the columns mean, for a legend under the tables. */
 export const evalLegend = ({ window_ms }: EvalResult): string =>
-  'median, mean: of all samples, to those of all truths. within 20%, p95 err: (sample - truth) / truth of each sample. ' +
+  'median, within 20%, p95 err: of sample / truth, for each sample. mean: of all samples, to that of all truths. ' +
   `windows: of ${formatDuration(window_ms * 1e6)} of one backend, with samples, of those with truth; window p50, p90: how far the ` +
   'median estimate of a window is from its median truth. server: only means tell something, so windows compare means and ' +
   'single samples are not compared. A row of several kinds is what a controller would use: in each window the samples of ' +
@@ -30,7 +30,7 @@ function times(value: number | null): string {
 const accuracyColumns: readonly Column[] = [
   ['samples', ({ samples }) => formatCount(samples)],
   ['per s', ({ samples_per_s }) => formatCount(samples_per_s)],
-  ['median', ({ median_ratio }) => times(median_ratio)],
+  ['median', ({ median_relative_error: error }) => times(error === null ? null : 1 + error)],
   ['mean', ({ mean_ratio }) => times(mean_ratio)],
   ['within 20%', ({ within_20_percent }) => formatPercent(within_20_percent)],
   ['p95 err', ({ p95_absolute_relative_error }) => formatPercent(p95_absolute_relative_error)],
@@ -46,7 +46,7 @@ const turnColumns: readonly Column[] = [
   ['p50', ({ error_ns }) => duration(error_ns.p50)],
   ['p75', ({ error_ns }) => duration(error_ns.p75)],
   ['p90', ({ error_ns }) => duration(error_ns.p90)],
-  ['median', ({ median_ratio }) => times(median_ratio)],
+  ['median', ({ median_relative_error: error }) => times(error === null ? null : 1 + error)],
   ['mean', ({ mean_ratio }) => times(mean_ratio)],
   ['window p90', ({ window_error_p90 }) => formatPercent(window_error_p90)],
 ];
@@ -141,9 +141,16 @@ export function costTable({ estimators }: EvalResult): Table {
   };
 }
 
-/** One estimator over all captures: `auto` if it was evaluated, else the first. */
-export function overviewTable({ captures, estimators }: EvalResult): Table {
-  const { estimator } = estimators.find(({ estimator }) => estimator === 'auto') ?? estimators[0]!;
+/** The estimator to show first: `auto` if it was evaluated, else the first one that estimates responses. */
+export function foremost({ estimators }: EvalResult): string {
+  const names = estimators.map(({ estimator }) => estimator);
+  return names.find((name) => name === 'auto') ?? names.find((name) => name !== 'handshake') ?? names[0]!;
+}
+
+/** One estimator over all captures. */
+export function overviewTable(result: EvalResult): Table {
+  const { captures } = result;
+  const estimator = foremost(result);
   const rows = captures.map(({ name, rows }) => {
     const row = rows.find((one) => one.estimator === estimator && isWhole(rows, one))!;
     return [name, ...accuracyColumns.map(([, value]) => value(row))];

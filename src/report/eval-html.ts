@@ -12,6 +12,7 @@ import {
   captureLine,
   costTable,
   evalLegend,
+  foremost,
   overviewTable,
   silentLine,
   stepTable,
@@ -87,7 +88,7 @@ function trendChart(
   const series = [{ label: 'truth', color: 'truth', width: 6, line: truth }, ...lines];
   const latencies = series.flatMap(({ line }) => line.latencyNs.filter((value) => value > 0));
   if (latencies.length === 0) return [];
-  const [min, max] = [Math.min(...latencies) / 1.3e3, (Math.max(...latencies) * 1.3) / 1e3];
+  const [min, max] = axisUs(latencies);
   return [
     {
       kind: 'trends',
@@ -99,6 +100,16 @@ function trendChart(
     },
   ];
 }
+
+/** Range of the axis of latencies in us: all of them with a little room, and never so little that noise looks like change. */
+function axisUs(latenciesNs: readonly number[]): [min: number, max: number] {
+  const [low, high] = [Math.min(...latenciesNs), Math.max(...latenciesNs)];
+  const room = Math.max(1.3, Math.sqrt((axisRatioMin * low) / high));
+  return [low / room / 1e3, (high * room) / 1e3];
+}
+
+/** The end of an axis of latencies is at least so many times its beginning. */
+const axisRatioMin = 6;
 
 /** Without what a logarithmic axis cannot show; no more digits than can be seen. */
 function toChart({ timeS, latencyNs }: EvalLine): { timeS: number[]; latencyUs: number[] } {
@@ -120,7 +131,7 @@ function panel(
 ): Html {
   const heading = backends.length > 1 ? `${capture}, ${backend}` : capture;
   const found = result.captures.find(({ name }) => name === capture)!;
-  const caption = accuracyLine(found);
+  const caption = accuracyLine(result, found);
   if (!charts.charts.some((chart) => chart.id === id)) {
     return html`<figure><figcaption><h3>${heading}</h3>${caption}</figcaption><p class="empty">No estimates.</p></figure>
 `;
@@ -133,9 +144,9 @@ function panel(
 `;
 }
 
-/** How the first estimator of the overview fared, in a few words. */
-function accuracyLine({ rows }: EvalCapture): string {
-  const row = rows.find(({ estimator }) => estimator === 'auto') ?? rows[0];
+/** How the estimator of the overview fared, in a few words. */
+function accuracyLine(result: EvalResult, { rows }: EvalCapture): string {
+  const row = rows.find(({ estimator }) => estimator === foremost(result));
   if (!row || row.samples === 0) return `${row?.estimator ?? 'no estimator'}: no samples`;
   if (row.windows === 0)
     return `${row.estimator}: ${plural(row.samples, 'sample')}, no truth to compare with`;

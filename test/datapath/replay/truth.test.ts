@@ -139,3 +139,25 @@ describe('what is wrong', () => {
     });
   });
 });
+
+describe('a truth that is looked up by when requests were sent', () => {
+  const rows = 't_send_ns,rtt_ns,sport,kind\n1000000000,10,7,d\n1000000100,20,7,d\n1000000300,30,7,d\n';
+  const load = () => TruthFile.load(temporaryFile('truth.csv', rows));
+
+  test('gives the nearest on either side, within a second', async () => {
+    const truth = await load();
+    const at = (ns: number) => truth.nearest('response', 7, ns, 1);
+    expect([-900, 0, 49, 51, 199, 201, 900].map(at)).toEqual([10, 10, 10, 20, 20, 30, 30]);
+    expect(at(2e9)).toBeNaN();
+    expect(truth.nearest('response', 8, 0, 1)).toBeNaN();
+    expect(truth.nearest('handshake', 7, 0, 1)).toBeNaN();
+  });
+
+  test('gives the first that is sent after a time', async () => {
+    const truth = await load();
+    const after = (ns: number) => truth.firstAfter('response', 7, ns, 1);
+    expect([-1, 0, 100, 299].map(after)).toEqual([0, 100, 300, 300]);
+    expect(after(300)).toBe(Number.POSITIVE_INFINITY);
+    expect(truth.firstAfter('response', 8, 0, 1)).toBe(Number.POSITIVE_INFINITY);
+  });
+});

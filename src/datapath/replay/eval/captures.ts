@@ -48,8 +48,9 @@ export async function findCaptures(paths: readonly string[]): Promise<FoundCaptu
       captures.set(path, captureAt(path));
       continue;
     }
-    const before = captures.size;
+    let isEmpty = true;
     for await (const { folder, name, names } of walk(path, 0)) {
+      if (captureName.test(name) || isOrphan(name, names)) isEmpty = false;
       if (captureName.test(name)) captures.set(join(folder, name), captureAt(join(folder, name)));
       else if (isOrphan(name, names)) orphans.push(join(folder, name));
       if (captures.size > capturesMax) {
@@ -58,7 +59,7 @@ export async function findCaptures(paths: readonly string[]): Promise<FoundCaptu
         });
       }
     }
-    if (captures.size === before && orphans.length === 0) {
+    if (isEmpty) {
       throw new InbandError('FILE_UNREADABLE', `${path}: no capture found`, {
         hint: 'captures are called NAME.pcap or NAME.pcapng, .gz allowed, with NAME.truth.csv beside them',
       });

@@ -50,10 +50,11 @@ export async function evaluate(
     if (log) logs.push(log);
   }
   if (found.length === 0) throw nothing(skipped, options);
+  const { timeoutsNs, epochNs } = options;
+  const settings = { timeoutsNs, epochNs };
   const costs: EvalEstimator[] = [];
   for (const { name, kinds, bytesPerFlow } of estimators) {
-    const ns =
-      logs.length > 0 ? await measureCost({ estimator: name, settings: options, captures: logs }) : null;
+    const ns = logs.length > 0 ? await measureCost({ estimator: name, settings, captures: logs }) : null;
     costs.push({ estimator: name, kinds: [...kinds], bytes_per_flow: bytesPerFlow, ns_per_packet: ns });
   }
   const warnings = found.flatMap(({ name, warnings }) => warnings.map((text) => `${name}: ${text}`));

@@ -87,7 +87,9 @@ export function stepRow(
     truth_after_ns: truthAfter,
     before_ns: before,
     after_ns: after,
-    seen_after_windows: seenAfter(step, truthBefore, truthAfter, samples, windowNs),
+    seen_after_windows: isSeen(truthBefore, truthAfter, before, after)
+      ? seenAfter(step, before!, after!, samples, windowNs)
+      : null,
   };
 }
 
@@ -104,15 +106,26 @@ function around(
   ];
 }
 
-/** Windows counted from the step, in step with it rather than with the clock, until one is beyond the middle of the step. */
-function seenAfter(
-  { backend, fromNs, toNs, endNs }: Step,
+/** Whether estimates moved the way the truth did, and at least half as far. */
+function isSeen(
+  truthBefore: number | null,
+  truthAfter: number | null,
   before: number | null,
   after: number | null,
+): boolean {
+  if (truthBefore === null || truthAfter === null || before === null || after === null) return false;
+  const change = truthAfter - truthBefore;
+  return change !== 0 && (after - before) / change >= 0.5;
+}
+
+/** Windows counted from the step, rather than by the clock, until the typical estimate of one is beyond the middle. */
+function seenAfter(
+  { backend, fromNs, toNs, endNs }: Step,
+  before: number,
+  after: number,
   samples: Samples,
   windowNs: number,
 ): number | null {
-  if (before === null || after === null || before === after) return null;
   const middle = (before + after) / 2;
   const last = Math.min(toNs + seenWithinMax * windowNs, endNs);
   for (let at = 0; fromNs + at * windowNs < last; at++) {

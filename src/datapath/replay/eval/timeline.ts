@@ -9,6 +9,9 @@ const pointsMax = 300;
 /** Backends of a capture that are drawn, the busiest first. */
 export const drawnBackendsMax = 4;
 
+/** The order that people look for names in: s2 before s10. */
+const inOrder = new Intl.Collator('en', { numeric: true });
+
 /** What a picture of one capture needs. */
 export function timelineOf(
   run: Evaluation,
@@ -25,7 +28,7 @@ export function timelineOf(
     .map((_, backend) => backend)
     .sort((a, b) => backendPackets[b]! - backendPackets[a]!)
     .slice(0, drawnBackendsMax)
-    .sort((a, b) => a - b);
+    .sort((a, b) => inOrder.compare(run.backends.names[a]!, run.backends.names[b]!));
   const backends = busiest.map((backend): EvalBackendTimeline => {
     const step = steps.find((one) => one.backend === backend);
     return {
