@@ -3,7 +3,7 @@ import { backendsMax } from '../datapath/xdp/setup.ts';
 import { InbandError } from '../errors.ts';
 import { inbandLimit } from '../generated/layout.ts';
 import { checkTimeouts, epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
-import { checkSize, slotsDefault } from '../maglev/size.ts';
+import { checkSize, slotsDefault, slotsMax, slotsPerBackendMin } from '../maglev/size.ts';
 import { formatAddress, formatEndpoint } from '../net/address.ts';
 import { type Ns, parseDuration } from '../units.ts';
 import type { CrossCheck } from './document.ts';
@@ -60,16 +60,23 @@ function lintAddress(address: string, path: Path, report: Report): void {
 
 function lintPoolNames(value: unknown, report: Report): void {
   const names = Object.keys(rawOf(rawOf(value).pools));
-  const used = new Set<unknown>();
-  for (const { path, pool } of rawVips(value)) {
-    used.add(pool);
+  const vips = rawVips(value);
+  for (const { path, pool } of vips) {
     if (typeof pool !== 'string' || names.includes(pool)) continue;
     report([...path, 'pool'], `no pool is named '${pool}'; ${suggest(pool, names)}`);
   }
+  const used = new Set(vips.map(({ pool }) => pool));
+  const isUnderstood = vips.every(({ pool }) => names.includes(String(pool)) || hasBackends(pool));
+  if (vips.length === 0 || !isUnderstood) return;
   for (const name of names) {
     if (!used.has(name)) report(['pools', name], 'no vip uses this pool', { ...warn, key: true });
   }
 }
+
+const hasBackends = (pool: unknown): boolean => {
+  const { backends } = rawOf(pool);
+  return Array.isArray(backends) && backends.length > 0;
+};
 
 function lintPool({ path, backends }: RawPool, report: Report): void {
   const seen = new Map<string, Path>();
@@ -126,7 +133,12 @@ function lintSlots(value: unknown, report: Report): void {
   const { slots = slotsDefault } = rawOf(value);
   const pools = rawPools(value);
   const most = Math.max(1, ...pools.map(({ backends }) => backends.length));
-  if (typeof slots === 'number' && Number.isInteger(slots) && slots >= 10) {
+  if (
+    typeof slots === 'number' &&
+    Number.isInteger(slots) &&
+    slots >= slotsPerBackendMin &&
+    slots <= slotsMax
+  ) {
     const refusal = refusalOf(() => checkSize(slots, most));
     if (refusal !== undefined) report(['slots'], refusal);
     else if (slots < most * slotsPerBackendGood) {

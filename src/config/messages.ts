@@ -80,7 +80,7 @@ function sizeMessage(
   const { length } = (Array.isArray(input) || typeof input === 'string' ? input : []) as ArrayLike<unknown>;
   if (origin === 'array' || origin === 'string') {
     const unit = origin === 'array' ? 'entries' : 'letters';
-    if (length === 0) return 'empty; give at least one';
+    if (length === 0) return origin === 'array' ? 'empty; give at least one' : 'empty';
     return size === 'small' ? `needs at least ${bound} ${unit}` : `has more than ${bound} ${unit}`;
   }
   const limit =

@@ -1,5 +1,6 @@
 import { type Endpoint, formatAddress, parseAddress, parseEndpoint } from '../net/address.ts';
 import type { Path } from './problems.ts';
+import { weightMax } from './settings.ts';
 
 /** A mapping of a file that need not fit the schema; empty if it is none. */
 export type Raw = Readonly<Record<string, unknown>>;
@@ -56,7 +57,7 @@ function poolOf(pool: unknown, path: Path): RawPool {
 
 function backendOf(item: unknown, path: Path): RawBackend {
   const { address = item, weight, encap } = rawOf(item);
-  const isWeight = typeof weight === 'number' && weight > 0;
+  const isWeight = typeof weight === 'number' && weight > 0 && weight <= weightMax;
   const at = typeof item === 'string' ? path : [...path, 'address'];
   return { path: at, name: nameOf(address), weight: isWeight ? weight : 1, encap };
 }

@@ -5,9 +5,9 @@ import { ns, parseDuration } from '../units.ts';
 import { describe } from './messages.ts';
 
 /** A text that a parser turns into a value; what the parser says about a bad one is the message. */
-function textOf<T>(parse: (text: string) => T, example: string) {
+function textOf<T>(parse: (text: string) => T, what: string) {
   const error = ({ input }: { input?: unknown }) =>
-    input === undefined ? 'missing' : `expected a text such as ${example}, found ${describe(input)}`;
+    input === undefined ? 'missing' : `expected ${what}, found ${describe(input)}`;
   return z.string({ error }).transform((text, context) => {
     try {
       return parse(text);
@@ -21,7 +21,7 @@ function textOf<T>(parse: (text: string) => T, example: string) {
 }
 
 /** `10.0.0.1:80/tcp` as an endpoint. */
-export const endpoint = () => textOf((text) => parseEndpoint(text, ''), '10.0.0.1:80/tcp');
+export const endpoint = () => textOf((text) => parseEndpoint(text, ''), 'a text such as 10.0.0.1:80/tcp');
 
 /** `64us` in ns, within bounds in ns. */
 export const duration = (min = 1, max: number = Number.MAX_SAFE_INTEGER) =>
@@ -31,7 +31,7 @@ export const duration = (min = 1, max: number = Number.MAX_SAFE_INTEGER) =>
     throw new InbandError('USAGE', `: ${describe(text)} is out of range`, {
       hint: `give ${writeDuration(min)} to ${writeDuration(max)}`,
     });
-  }, '64us');
+  }, 'a duration such as 64us');
 
 /** An address in the form in which all of the program writes it. */
 export const address = () =>
@@ -41,7 +41,7 @@ export const address = () =>
     throw new InbandError('USAGE', `: ${describe(text)} is not an address`, {
       hint: 'for example 10.0.0.11 or 2001:db8::11',
     });
-  }, '10.0.0.11');
+  }, 'an address such as 10.0.0.11');
 
 const units: readonly (readonly [number, string])[] = [
   [1e9, 's'],

@@ -63,7 +63,7 @@ describe('what is wrong is said with file, line, column, path and what would be 
       'count: 1\nservers: [{name: a},{name: b},{name: c},{name: d}]',
       '2:10: servers: has more than 3 entries',
     ],
-    ['an empty text', "count: 1\nservers: [{ name: '' }]", '2:19: servers[0].name: empty; give at least one'],
+    ['an empty text', "count: 1\nservers: [{ name: '' }]", '2:19: servers[0].name: empty'],
     [
       'a mapping for a list',
       'count: 1\nservers: { name: a }',
