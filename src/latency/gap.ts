@@ -92,7 +92,7 @@ export class GapEstimator implements Estimator {
     this.#streak = new Uint8Array(backends);
   }
 
-  open(flow: number, packet: Packet, now: Ns): void {
+  open(flow: number, _backend: number, packet: Packet, now: Ns): void {
     const tick = Math.floor(now / 64) | 0;
     this.#seenNs[flow] = now;
     this.#last[flow] = tick;
@@ -110,7 +110,7 @@ export class GapEstimator implements Estimator {
   observe(flow: number, backend: number, packet: Packet, now: Ns, emit: Emit): void {
     const pause = now - this.#seenNs[flow]!;
     if (!(pause >= 0 && pause <= pauseNsMax)) {
-      this.open(flow, packet, now);
+      this.open(flow, backend, packet, now);
       return;
     }
     this.#seenNs[flow] = now;

@@ -84,7 +84,7 @@ export class QuicEstimator implements Estimator {
     this.#periods = new Uint8Array(flows);
   }
 
-  open(flow: number, packet: Packet, now: Ns): void {
+  open(flow: number, _backend: number, packet: Packet, now: Ns): void {
     this.#seenNs[flow] = now;
     this.#state[flow] = silent;
     if (packet.proto !== ipProtoUdp) return;
@@ -104,10 +104,10 @@ export class QuicEstimator implements Estimator {
     this.#periods[flow] = 0;
   }
 
-  observe(flow: number, _backend: number, packet: Packet, now: Ns, emit: Emit): void {
+  observe(flow: number, backend: number, packet: Packet, now: Ns, emit: Emit): void {
     const pause = now - this.#seenNs[flow]!;
     if (!(pause >= 0 && pause <= pauseNsMax)) {
-      this.open(flow, packet, now);
+      this.open(flow, backend, packet, now);
       return;
     }
     this.#seenNs[flow] = now;
