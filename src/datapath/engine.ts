@@ -1,5 +1,6 @@
 import { type FlowTable, flowClosing, flowEstablished, flowNew } from '../flow/table.ts';
-import { type Emit, type Estimator, latencyNsMax } from '../latency/estimator.ts';
+import { type Emit, type Estimator, latencyNsMax, signedKinds } from '../latency/estimator.ts';
+import { type BackendSignals, noSignals } from '../latency/signals.ts';
 import { type Packet, tcpAck, tcpFin, tcpRst, tcpSyn } from '../net/packet.ts';
 import type { Ns } from '../units.ts';
 
@@ -54,8 +55,9 @@ export class Engine {
     this.#emits = estimators.map((estimator) => {
       const first = base;
       base += estimator.kinds.length;
+      const leastNs = estimator.kinds.map((kind) => (signedKinds.includes(kind) ? -latencyNsMax : 0));
       return (kind, latencyNs) => {
-        if (latencyNs >= 0 && latencyNs <= latencyNsMax) {
+        if (latencyNs >= leastNs[kind]! && latencyNs <= latencyNsMax) {
           onSample(first + kind, latencyNs, this.#packet!, this.#vip, this.#backend, this.#now);
         } else if (latencyNs < 0) {
           this.counters.samplesNegative++;
@@ -64,6 +66,18 @@ export class Engine {
         }
       };
     });
+    const closing = estimators.filter((estimator) => estimator.close !== undefined);
+    if (closing.length > 0) {
+      flows.onEnd = (flow, backend) => {
+        for (const estimator of closing) estimator.close!(flow, backend);
+      };
+    }
+  }
+
+  /** What packets tell of a backend beside latencies; all zero without an estimator that counts it. */
+  signals(backend: number): BackendSignals {
+    for (const { signals } of this.#estimators) if (signals) return signals.of(backend);
+    return noSignals;
   }
 
   /** Bytes that one flow takes, in the table and in all estimators. */
@@ -126,7 +140,7 @@ export class Engine {
       this.counters.untracked++;
       return backend;
     }
-    for (const estimator of this.#estimators) estimator.open(flow, packet, now);
+    for (const estimator of this.#estimators) estimator.open(flow, backend, packet, now);
     return backend;
   }
 }

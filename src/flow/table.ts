@@ -76,6 +76,8 @@ export class FlowTable {
   readonly capacity: number;
   /** Time of each flow's latest packet. */
   readonly lastNs: Float64Array;
+  /** Told of every flow that ends, in whatever way, before its number is given to another. */
+  onEnd: ((flow: number, backend: number) => void) | undefined;
   readonly counters: FlowCounters = {
     created: 0,
     closed: 0,
@@ -312,7 +314,9 @@ export class FlowTable {
   }
 
   #clear(at: number): void {
-    this.#free[this.#freeCount++] = this.#sets[at + ways]! - 1;
+    const flow = this.#sets[at + ways]! - 1;
+    this.#free[this.#freeCount++] = flow;
+    this.onEnd?.(flow, this.backend(flow));
     this.#sets[at + ways] = 0;
   }
 }

@@ -41,6 +41,15 @@ export function readU64(words: Uint32Array, at: number): number {
   }
 }
 
+/** The same of an i64 in two's complement, as the sums of signed kinds are; exact within 2^53. */
+function readI64(words: Uint32Array, at: number): number {
+  for (;;) {
+    const high = words[at + 1]!;
+    const low = words[at]!;
+    if (words[at + 1] === high) return (high | 0) * 0x1_0000_0000 + low;
+  }
+}
+
 /** The samples of one backend and kind since the start: histograms in mapped memory, one per CPU, read as one. */
 export class LiveBins {
   readonly #words: Uint32Array;
@@ -53,17 +62,23 @@ export class LiveBins {
   }
 
   get count(): number {
-    return this.#sum(countWord);
+    let count = 0;
+    for (let cpu = 0; cpu < this.#starts.length; cpu++) {
+      count += readU64(this.#words, this.#starts[cpu]! + countWord);
+    }
+    return count;
   }
 
   get sumNs(): number {
-    return this.#sum(sumWord);
+    let sum = 0;
+    for (const start of this.#starts) sum += readI64(this.#words, start + sumWord);
+    return sum;
   }
 
   /** The latest sample in ns; NaN before the first. */
   get lastNs(): number {
     const at = this.#latest();
-    return at < 0 ? Number.NaN : readU64(this.#words, at + lastWord);
+    return at < 0 ? Number.NaN : readI64(this.#words, at + lastWord);
   }
 
   /** When the latest sample was taken, in ns on the monotonic clock; NaN before the first. */
@@ -78,13 +93,6 @@ export class LiveBins {
     for (const start of this.#starts) {
       for (let bin = 0; bin < binCount; bin++) bins[bin]! += this.#words[start + binsWord + bin]!;
     }
-  }
-
-  #sum(word: number): number {
-    let sum = 0;
-    for (let cpu = 0; cpu < this.#starts.length; cpu++)
-      sum += readU64(this.#words, this.#starts[cpu]! + word);
-    return sum;
   }
 
   /** Where the histogram with the latest sample begins; -1 without a sample. */

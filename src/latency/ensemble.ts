@@ -84,7 +84,7 @@ export class EnsembleTimeout implements Estimator {
     this.#chosen = new Int8Array(scopes).fill(-1);
   }
 
-  open(flow: number, _packet: Packet, now: Ns): void {
+  open(flow: number, _backend: number, _packet: Packet, now: Ns): void {
     const at = flow * (this.#timeouts.length + 1);
     this.#times.fill(now, at, at + this.#timeouts.length + 1);
     if (!this.#perFlow) return;

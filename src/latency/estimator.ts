@@ -1,12 +1,16 @@
 import type { Packet } from '../net/packet.ts';
 import type { Ns } from '../units.ts';
+import type { SignalMemory } from './signal-memory.ts';
 
 /** Latencies above this are dropped: nothing that a load balancer acts on takes an hour to answer. */
 export const latencyNsMax = 3600e9;
 
+/** Kinds whose single samples may be negative; only their means are meaningful. */
+export const signedKinds: readonly string[] = ['server'];
+
 /**
- * Receives a sample: `kind` is an index into the estimator's `kinds`, `latencyNs` the latency in ns.
- * Estimators call it at most once per packet and kind.
+ * Receives a sample: `kind` is an index into the estimator's `kinds`, `latencyNs` the latency in ns, negative in
+ * `signedKinds` only. Estimators call it at most once per packet and kind.
  */
 export type Emit = (kind: number, latencyNs: number) => void;
 
@@ -21,10 +25,17 @@ export interface Estimator {
   readonly kinds: readonly string[];
   /** State per flow in bytes. */
   readonly bytesPerFlow: number;
-  /** A new flow's first packet: forget what the number stood for before. */
-  open(flow: number, packet: Packet, now: Ns): void;
-  /** A later packet of a flow, whose backend has this number among all backends of all vips. */
+  /** What it counts of each backend; absent where it counts nothing. */
+  readonly signals?: SignalMemory;
+  /**
+   * A new flow's first packet: forget what the number stood for before. Its backend has this number among all backends
+   * of all vips.
+   */
+  open(flow: number, backend: number, packet: Packet, now: Ns): void;
+  /** A later packet of a flow. */
   observe(flow: number, backend: number, packet: Packet, now: Ns, emit: Emit): void;
+  /** The flow has ended, in whatever way; its number may be given to another. */
+  close?(flow: number, backend: number): void;
 }
 
 /** What every estimator needs to know of its surroundings: how many flows and backends its arrays must hold. */

@@ -22,7 +22,7 @@ export class FixedTimeout implements Estimator {
     this.#state = new Float64Array(2 * size.flows);
   }
 
-  open(flow: number, _packet: Packet, now: Ns): void {
+  open(flow: number, _backend: number, _packet: Packet, now: Ns): void {
     this.#state[2 * flow] = now;
     this.#state[2 * flow + 1] = now;
   }

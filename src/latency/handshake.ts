@@ -19,7 +19,7 @@ export class Handshake implements Estimator {
     this.#synNs = new Float64Array(size.flows);
   }
 
-  open(flow: number, packet: Packet, now: Ns): void {
+  open(flow: number, _backend: number, packet: Packet, now: Ns): void {
     const isSyn = packet.proto === ipProtoTcp && (packet.tcpFlags & (tcpSyn | tcpAck | tcpRst)) === tcpSyn;
     this.#synNs[flow] = isSyn ? now : Number.NaN;
   }

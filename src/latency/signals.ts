@@ -28,3 +28,19 @@ export interface BackendSignals {
   /** Takes in what happened until `now`. */
   update(now: Ns): void;
 }
+
+/** What nobody counts: all zero. */
+export const noSignals: BackendSignals = {
+  flows: 0,
+  synRetransmits: 0,
+  handshakes: 0,
+  requests: 0,
+  responses: 0,
+  segments: 0,
+  retransmits: 0,
+  resets: 0,
+  inFlight: 0,
+  oldestNs: 0,
+  waiting: () => 0,
+  update: () => {},
+};

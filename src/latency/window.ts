@@ -25,17 +25,21 @@ export class Window implements LatencyWindow {
   /** Largest sample in ns, 0 without one. Kept here, since adding histograms rounds theirs down. */
   maxNs = 0;
   readonly #histogram = new LatencyHistogram();
+  /** Sum in ns of negative samples, which the histogram holds as 0. */
+  #negativeSumNs = 0;
 
   /**
    * Adds a sample. The histogram itself would count NaN silently, hence the check.
-   * @param latencyNs 0 to `latencyNsMax`
+   * @param latencyNs 0 to `latencyNsMax`; negative, as single samples of signed kinds may be, it counts as 0 among
+   *   percentiles and as itself in the mean
    * @throws RangeError outside that range
    */
   record(latencyNs: number): void {
-    if (!(latencyNs >= 0 && latencyNs <= latencyNsMax)) throw new RangeError(`latency of ${latencyNs} ns`);
+    if (!(Math.abs(latencyNs) <= latencyNsMax)) throw new RangeError(`latency of ${latencyNs} ns`);
     this.lastNs = latencyNs;
     if (latencyNs > this.maxNs) this.maxNs = latencyNs;
-    this.#histogram.recordValue(latencyNs);
+    if (latencyNs < 0) this.#negativeSumNs += latencyNs;
+    this.#histogram.recordValue(Math.max(0, latencyNs));
   }
 
   get count(): number {
@@ -44,7 +48,8 @@ export class Window implements LatencyWindow {
 
   /** Mean in ns, 0 without a sample. */
   get meanNs(): number {
-    return this.#histogram.mean;
+    const { mean } = this.#histogram;
+    return this.#negativeSumNs < 0 ? mean + this.#negativeSumNs / this.count : mean;
   }
 
   /** The latency in ns that `percent` (0 to 100) of the samples do not exceed, within 0.1 %; 0 without a sample. */
@@ -57,11 +62,13 @@ export class Window implements LatencyWindow {
   /** Adds all samples of another window. */
   add(other: Window): void {
     this.#histogram.add(other.#histogram);
+    this.#negativeSumNs += other.#negativeSumNs;
     if (other.maxNs > this.maxNs) this.maxNs = other.maxNs;
   }
 
   reset(): void {
     this.#histogram.reset();
+    this.#negativeSumNs = 0;
     this.maxNs = 0;
   }
 }

@@ -88,6 +88,61 @@ class Scripted implements Estimator {
   }
 }
 
+/** An estimator that tells which flows ended. */
+class Ending implements Estimator {
+  readonly name = 'ending';
+  readonly kinds = ['ending', 'server'];
+  readonly bytesPerFlow = 0;
+  readonly ended: string[] = [];
+  open(): void {}
+  observe(_flow: number, _backend: number, _packet: Packet, _now: number, emit: Emit): void {
+    emit(0, -1);
+    emit(1, -1);
+  }
+
+  close(flow: number, backend: number): void {
+    this.ended.push(`${flow} of ${backend}`);
+  }
+}
+
+describe('the end of a flow', () => {
+  it('is told once, with the backend, however it ends', () => {
+    const ending = new Ending();
+    const { send, world } = aWorld([ending]);
+    world.next = 3;
+    send({ flags: tcpSyn });
+    expect(ending.ended).toEqual([]);
+    send({ flags: tcpRst });
+    expect(ending.ended).toEqual(['0 of 3']);
+    send({ flags: tcpSyn, seq: 5 });
+    send({ flags: tcpSyn, seq: 6 });
+    expect(ending.ended).toEqual(['0 of 3', '0 of 3']);
+    send({ flags: tcpAck, now: 3600e9 });
+    expect(ending.ended).toHaveLength(3);
+  });
+
+  it('is told of a flow that makes room for another', () => {
+    const ending = new Ending();
+    const { send } = aWorld([ending]);
+    for (let port = 1; port <= flowsMin + 1; port++) send({ srcPort: port, flags: tcpSyn });
+    expect(ending.ended).toHaveLength(1);
+  });
+});
+
+it('a sample of a signed kind may be negative, no other', () => {
+  const { send, samples, engine } = aWorld([new Ending()]);
+  send({ flags: tcpSyn });
+  send({});
+  expect(samples.map(({ kind, latencyNs }) => [kind, latencyNs])).toEqual([['server', -1]]);
+  expect(engine.counters.samplesNegative).toBe(1);
+});
+
+it('an engine that counts no signals has zeros', () => {
+  const { engine } = aWorld();
+  expect(engine.signals(0)).toMatchObject({ requests: 0, inFlight: 0, oldestNs: 0 });
+  expect(engine.signals(0).waiting(0)).toBe(0);
+});
+
 describe('affinity', () => {
   it('a flow stays with its backend when new flows go elsewhere', () => {
     const { world, send, assigned } = aWorld();

@@ -23,7 +23,7 @@ export function drive(
   const packet = new Packet();
   const samples: Sampled[] = [];
   arrivals.forEach(({ flow, isFirst, now }, i) => {
-    if (isFirst) estimator.open(flow, packet, ns(now));
+    if (isFirst) estimator.open(flow, backendOf(flow), packet, ns(now));
     else {
       estimator.observe(flow, backendOf(flow), packet, ns(now), (_kind, latencyNs) => {
         samples.push([i, latencyNs]);

@@ -15,7 +15,7 @@ function samplesOf(
   flags.forEach((tcpFlags, i) => {
     const packet = Object.assign(new Packet(), { proto, tcpFlags });
     const now = ns(1000 * (i + 1));
-    if (i === 0) handshake.open(0, packet, now);
+    if (i === 0) handshake.open(0, 0, packet, now);
     else handshake.observe(0, 0, packet, now, (kind, latencyNs) => samples.push(latencyNs + kind));
   });
   return samples;

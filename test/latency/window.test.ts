@@ -63,6 +63,20 @@ describe('a window', () => {
     );
   });
 
+  it('holds negative samples as 0, except that their sum is in the mean', () => {
+    const window = windowOf([-300, 100, 200]);
+    expect(window.count).toBe(3);
+    expect(window.meanNs).toBeCloseTo(0, 6);
+    expect(window.percentileNs(1)).toBe(0);
+    expect(window.lastNs).toBe(200);
+    const sum = new Window();
+    sum.add(window);
+    sum.record(-300);
+    expect(sum.meanNs).toBeCloseTo(-75, 6);
+    sum.reset();
+    expect(sum.meanNs).toBe(0);
+  });
+
   it('is empty before the first sample', () => {
     const window = new Window();
     expect([window.count, window.maxNs, window.meanNs, window.percentileNs(50)]).toEqual([0, 0, 0, 0]);
@@ -83,7 +97,7 @@ describe('a window', () => {
 
   it('takes 0 and an hour, and refuses what is no latency without counting it', () => {
     const window = windowOf([0, latencyNsMax]);
-    for (const wrong of [Number.NaN, -1, latencyNsMax + 1, Number.POSITIVE_INFINITY]) {
+    for (const wrong of [Number.NaN, -latencyNsMax - 1, latencyNsMax + 1, Number.POSITIVE_INFINITY]) {
       expect(() => window.record(wrong)).toThrow(RangeError);
     }
     expect(window.count).toBe(2);
