@@ -5,6 +5,7 @@ import { exitCode, InbandError } from '../errors.ts';
 import { printable } from '../report/format.ts';
 import { backendSetupCommand } from './backend-setup.ts';
 import { checkCommand } from './check.ts';
+import { configSchemaCommand } from './config-schema.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
@@ -30,6 +31,7 @@ function program(): Command {
   const commands = [
     runCommand(),
     checkCommand(),
+    configSchemaCommand(),
     statusCommand(),
     whyCommand(),
     samplesCommand(),

@@ -17,7 +17,8 @@ export const policySchema = z
     if (typeof value === 'string') return { name: value, settings: {} };
     const { name, ...settings } = value as { name: string } & Record<string, number | string>;
     return { name, settings };
-  });
+  })
+  .meta({ id: 'policy' });
 
 function toOptions([first, ...others]: readonly string[]): [z.ZodObject, ...z.ZodObject[]] {
   return [policyOf(first!), ...others.map(policyOf)];
@@ -39,8 +40,8 @@ function settingOf(spec: Setting) {
     const number = z.number().min(spec.min).max(spec.max);
     return number.meta({ description: `${description} Default: \`${spec.default}\`.` });
   }
-  const bounds = `${writeDuration(spec.min)} to ${writeDuration(spec.max)}`;
+  const bounds = `From ${writeDuration(spec.min)} to ${writeDuration(spec.max)}`;
   return duration(spec.min, spec.max).meta({
-    description: `${description} A duration, ${bounds}. Default: \`${writeDuration(spec.default)}\`.`,
+    description: `${description} ${bounds}. Default: \`${writeDuration(spec.default)}\`.`,
   });
 }

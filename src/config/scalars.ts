@@ -23,6 +23,9 @@ function textOf<T>(parse: (text: string) => T, what: string) {
 /** `10.0.0.1:80/tcp` as an endpoint. */
 export const endpoint = () => textOf((text) => parseEndpoint(text, ''), 'a text such as 10.0.0.1:80/tcp');
 
+/** What `parseDuration` takes, for editors. */
+export const durationPattern = '^\\d+(\\.\\d+)?(ns|us|µs|ms|s|m|h)$';
+
 /** `64us` in ns, within bounds in ns. */
 export const duration = (min = 1, max: number = Number.MAX_SAFE_INTEGER) =>
   textOf((text) => {
@@ -31,7 +34,7 @@ export const duration = (min = 1, max: number = Number.MAX_SAFE_INTEGER) =>
     throw new InbandError('USAGE', `: ${describe(text)} is out of range`, {
       hint: `give ${writeDuration(min)} to ${writeDuration(max)}`,
     });
-  }, 'a duration such as 64us');
+  }, 'a duration such as 64us').meta({ pattern: durationPattern });
 
 /** An address in the form in which all of the program writes it. */
 export const address = () =>

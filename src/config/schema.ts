@@ -39,10 +39,11 @@ const backend = z
     if (typeof value === 'string') return { name: value, weight: 1 };
     const { address: name, weight, encap } = value;
     return { name, weight, ...(encap !== 'l2' && { encapsulation: encap }) };
-  });
+  })
+  .meta({ id: 'backend' });
 
 const backends = z.array(backend).min(1).max(backendsMax).meta({ description: 'The servers, each once.' });
-const pool = z.strictObject({ backends });
+const pool = z.strictObject({ backends }).meta({ id: 'pool' });
 
 const vip = z.strictObject({
   address: endpoint().meta({

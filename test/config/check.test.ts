@@ -7,6 +7,7 @@ import { isError, problemLines } from '../../src/config/problems.ts';
 import { writeDuration } from '../../src/config/scalars.ts';
 import type { Settings } from '../../src/config/settings.ts';
 import { toDocument } from '../../src/config/write.ts';
+import { policyNames } from '../../src/control/registry.ts';
 import { formatEndpoint } from '../../src/net/address.ts';
 import { parseDuration } from '../../src/units.ts';
 import { temporaryFile } from '../datapath/replay/support.ts';
@@ -44,7 +45,7 @@ const durationHint =
 const timeoutsHint =
   'is not 2 to 7 increasing durations; for example 64us,128us,256us,512us,1024us,2048us,4096us';
 const onlyIpv4 = 'is not IPv4, which is all that the xdp datapath forwards; take datapath: capture';
-const policies = 'balance, shift, static, l3, c3, peak-ewma, prequal';
+const policies = policyNames.join(', ');
 
 describe('each mistake has one message, with its place and what would be right', () => {
   test.each<[string, string, string]>([
