@@ -35,29 +35,32 @@ const above = new Uint32Array(gapBuckets + modeBuckets);
  * spreads a little downwards is taken in.
  *
  * There must be as many gaps an octave or more below the mode as in and above it: without them gaps are of one size, which
- * pacing makes as well as waiting. The current cut stays unless another's ratio is more than a quarter higher.
+ * pacing makes as well as waiting.
  *
  * @param histogram gaps by bucket from index `from` on, below 2^14 in all, so that products stay below 2^31
- * @param current the cut in use, 0 without one
+ * @param valleyMax how many buckets more the cut may be lowered through a valley of at most an eighth of the mode. Where
+ * each response sets off one request, what lies there are bursts torn apart; acknowledgements of an upload come in pieces.
  */
-export function chooseCut(histogram: Uint32Array, from: number, current: number): number {
+export function chooseCut(histogram: Uint32Array, from: number, valleyMax: number): number {
   for (let i = gapBuckets - 1; i >= 0; i--) above[i] = above[i + 1]! + histogram[from + i]!;
   const damping = 1 + (above[1]! >> 4);
   let best = 0;
   for (let i = modeBuckets + 1; i < gapBuckets && above[i]! >= gapsAboveMin; i++) {
-    if (best === 0 || isSteeper(i, best, damping, 1, 1)) best = i;
+    if (best === 0 || isSteeper(i, best, damping)) best = i;
   }
   if (best === 0) return 0;
   const fine = above[0]! - above[best - modeBuckets]!;
   const falls = above[best]! + damping >= fallMin * (above[best + modeBuckets]! + damping);
   if (!falls || fine < above[best]!) return 0;
-  if (current > 0 && !isSteeper(best, current + 1, damping, 4, 5)) return current;
-  return best - 1;
+  const mode = above[best]! - above[best + modeBuckets]!;
+  let cut = best - 1;
+  while (cut > 1 && best - 1 - cut < valleyMax && 8 * histogram[from + cut - 1]! <= mode) cut--;
+  return cut;
 }
 
-/** Whether the counts' fall at `a`, times `by`/`over`, is more than the fall at `b`. */
-function isSteeper(a: number, b: number, damping: number, by: number, over: number): boolean {
+/** Whether the counts fall more from one octave to the next at `a` than at `b`. */
+function isSteeper(a: number, b: number, damping: number): boolean {
   const fallA = (above[a]! + damping) * (above[b + modeBuckets]! + damping);
   const fallB = (above[b]! + damping) * (above[a + modeBuckets]! + damping);
-  return by * fallA > over * fallB;
+  return fallA > fallB;
 }

@@ -14,8 +14,11 @@ const gapsMin = 32;
 /** Epochs in a row that must ask for another cut before it changes: a stall of one epoch is none. */
 const epochsToChange = 2;
 
-/** A pause this many half-octaves above the cut is idleness, not an answer: three and a half octaves above the mode. */
-const idleBuckets = 9;
+/** A pause this many half-octaves above the cut is idleness, not an answer: at least three octaves above the mode. */
+const idleBuckets = 11;
+
+/** Half-octaves by which a valley may lower the cut of UDP: `chooseCut`. */
+const valleyBuckets = 4;
 
 /** Smallest IP packet that a sender may be unable to make larger: UDP and IPv4 headers on QUIC's 1200 bytes. */
 const fullSizeBytesMin = 1228;
@@ -140,7 +143,9 @@ export class GapEstimator implements Estimator {
       return;
     }
     // Of UDP packets only; `flags` are those after the packet before.
-    if ((flags & full) === 0) this.#count(flow, backend, gap, tick, emit);
+    if ((flags & full) === 0) {
+      this.#count(flow, backend, gap, packet.proto === ipProtoTcp ? 0 : valleyBuckets, tick, emit);
+    }
   }
 
   /** A SYN again makes the answer ambiguous (Karn); the packet that answers the only one ends the handshake. */
@@ -166,7 +171,7 @@ export class GapEstimator implements Estimator {
     this.#flags[flow] = isFull ? full : 0;
   }
 
-  #count(flow: number, backend: number, gap: number, tick: number, emit: Emit): void {
+  #count(flow: number, backend: number, gap: number, valleyMax: number, tick: number, emit: Emit): void {
     const bucket = gapBucketOf(gap);
     const cut = this.#cut[backend]!;
     this.#histogram[backend * gapBuckets + bucket]!++;
@@ -182,14 +187,14 @@ export class GapEstimator implements Estimator {
     if (this.#gaps[backend]! === 0) this.#since[backend] = tick;
     const gaps = ++this.#gaps[backend]!;
     const age = (tick - this.#since[backend]!) >>> 0;
-    if (gaps >= gapsPerEpoch || (age >= epochTicks && gaps >= gapsMin)) this.#endEpoch(backend);
+    if (gaps >= gapsPerEpoch || (age >= epochTicks && gaps >= gapsMin)) this.#endEpoch(backend, valleyMax);
     if (latency >= 0) emit(0, latency * 64);
   }
 
-  #endEpoch(backend: number): void {
+  #endEpoch(backend: number, valleyMax: number): void {
     const from = backend * gapBuckets;
     const cut = this.#cut[backend]!;
-    const chosen = chooseCut(this.#histogram, from, cut);
+    const chosen = chooseCut(this.#histogram, from, valleyMax);
     if (chosen === cut) {
       this.#streak[backend] = 0;
     } else if (++this.#streak[backend]! >= epochsToChange) {
