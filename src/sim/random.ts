@@ -10,25 +10,18 @@ function splitMix(seed: number): () => number {
   };
 }
 
-/**
- * xoshiro128** of Blackman and Vigna (2018), period 2^128-1: the only source of chance in a simulation. Streams with
- * different numbers are independent for all that matters here, so that a policy that asks for more of one kind of event
- * does not change what another server or client draws.
- */
-export class Random {
+/** xoshiro128** of Blackman and Vigna (2018): 32 bits a time, period 2^128-1. Its state must not be all 0. */
+export class Xoshiro128 {
   #a: number;
   #b: number;
   #c: number;
   #d: number;
-  #spare = Number.NaN;
 
-  /** @param seed u32 of the run; `stream` tells the drawers of one run apart */
-  constructor(seed: number, stream: number) {
-    const next = splitMix(seed ^ Math.imul(stream + 1, 0x9e3779b1));
-    this.#a = next();
-    this.#b = next();
-    this.#c = next();
-    this.#d = next() | 1;
+  constructor(a: number, b: number, c: number, d: number) {
+    this.#a = a;
+    this.#b = b;
+    this.#c = c;
+    this.#d = d;
   }
 
   /** A u32. */
@@ -43,6 +36,20 @@ export class Random {
     this.#c ^= shifted;
     this.#d = (this.#d << 11) | (this.#d >>> 21);
     return result >>> 0;
+  }
+}
+
+/**
+ * The only source of chance in a simulation. Streams with different numbers are independent for all that matters here, so
+ * that a policy that asks for more of one kind of event does not change what another server or client draws.
+ */
+export class Random extends Xoshiro128 {
+  #spare = Number.NaN;
+
+  /** @param seed u32 of the run; `stream` tells the drawers of one run apart */
+  constructor(seed: number, stream: number) {
+    const next = splitMix(seed ^ Math.imul(stream + 1, 0x9e3779b1));
+    super(next(), next(), next(), next() | 1);
   }
 
   /** Above 0 and below 1, in steps of 2^-32, so that its logarithm is finite. */
@@ -70,12 +77,12 @@ export class Random {
 
   /** Gamma distributed with this shape, mean 1 (Marsaglia and Tsang 2000). `shape` above 0. */
   gamma(shape: number): number {
-    if (shape < 1) return (this.gammaOf(shape + 1) * this.uniform() ** (1 / shape)) / shape;
-    return this.gammaOf(shape) / shape;
+    if (shape < 1) return (this.#gammaOf(shape + 1) * this.uniform() ** (1 / shape)) / shape;
+    return this.#gammaOf(shape) / shape;
   }
 
   /** Gamma distributed with a shape of at least 1 and scale 1. */
-  private gammaOf(shape: number): number {
+  #gammaOf(shape: number): number {
     const d = shape - 1 / 3;
     const c = 1 / Math.sqrt(9 * d);
     for (;;) {

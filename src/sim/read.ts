@@ -9,7 +9,7 @@ import { type DistributionFile, openConnectionsDefault, type ScenarioFile } from
 /** Default ACK delay of closed loops: Linux holds an ACK back for 40 ms on a connection that answers promptly. */
 const ackDefaultNs = 40e6;
 
-const hint = 'docs/control.md lists all keys; config/scenarios has examples';
+const hint = 'docs/scenarios.md lists all keys; config/scenarios has examples';
 
 /**
  * Reads a scenario from a YAML file, which names it.

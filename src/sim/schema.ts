@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { describe } from '../config/messages.ts';
 import { parseDuration } from '../units.ts';
 
 /** Limits of a scenario: what a machine can hold, and what somebody waits for. */
@@ -17,18 +18,18 @@ export const limits = {
 /** Connections of an open-loop client that says nothing about them. */
 export const openConnectionsDefault = 16_384;
 
-/** A duration such as `1.5ms`, in ns. */
-const duration = z
-  .union([z.string(), z.literal(0)], { error: 'is not a duration such as 64us, 1.5ms or 2s' })
-  .transform((text, context) => {
-    if (text === 0 || /^0(\.0*)?(ns|us|µs|ms|s|m|h)?$/.test(text)) return 0;
-    try {
-      return parseDuration(text, '') as number;
-    } catch {
-      context.addIssue({ code: 'custom', message: `'${text}' is not a duration such as 64us, 1.5ms or 2s` });
-      return z.NEVER;
-    }
-  });
+/** A duration such as `1.5ms`, or 0; in ns. */
+const duration = z.unknown().transform((value, context): number => {
+  if (value === 0 || (typeof value === 'string' && /^0(\.0*)?(ns|us|µs|ms|s|m|h)$/.test(value))) return 0;
+  try {
+    return parseDuration(String(value), '');
+  } catch {
+    const message =
+      value === undefined ? 'missing' : `${describe(value)} is not a duration such as 64us, 1.5ms or 2s`;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  }
+});
 
 const positive = duration.refine((value) => value > 0, { error: 'must be above 0' });
 
@@ -77,16 +78,13 @@ export const distribution = z.preprocess(
     }),
 );
 
-const rate = z.union(
-  [
-    z.number().positive().max(1e8),
-    z.strictObject({
-      every: positive,
-      per_second: z.array(z.number().positive().max(1e8)).min(1).max(limits.points),
-    }),
-  ],
-  { error: 'is neither a number of requests per second nor {every, per_second: [...]}' },
-);
+const perSecond = z.number().positive().max(1e8);
+
+/** Requests per second: a number, or steps. */
+const rate = z.union([
+  perSecond,
+  z.strictObject({ every: positive, per_second: z.array(perSecond).min(1).max(limits.points) }),
+]);
 
 const count = (max: number) => z.int().min(1).max(max);
 
