@@ -19,6 +19,9 @@ const windowDefault = ns(100e6);
 /** Flows that the table of each estimator holds by default: there are a dozen tables. */
 const flowsDefault = 65_536;
 
+/** What captures and truths are called, which must not be written over. */
+const inputName = /\.(?:pcap|pcapng|csv)(?:\.gz)?$/;
+
 interface Flags {
   vip: Endpoint[];
   useServer?: true;
@@ -107,6 +110,9 @@ function toOptions(paths: string[], flags: Flags): EvalOptions {
       `--flows: ${flags.flows} is out of range`,
       `give a whole number from ${flowsMin} to ${flowsMax}`,
     );
+  }
+  if (flags.report !== undefined && inputName.test(flags.report)) {
+    throw usage(`--report: ${flags.report} is called like what is read`, 'name an HTML file');
   }
   return {
     paths,

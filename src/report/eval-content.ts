@@ -13,8 +13,9 @@ export const evalLegend = ({ window_ms }: EvalResult): string =>
 
 /** The same for captures whose truth is that of both directions. */
 export const turnsLegend =
-  'turns: part of the countable turns (request sent once, response acknowledged) with a sample. err: sample - truth; the ' +
-  'client takes a while to send the packet that tells of a response.';
+  'turns: part of the countable turns (request sent once, response acknowledged) with a sample; told: with a sample, or ' +
+  'counted as answered where a sample would be wrong. err: sample - truth, the time that the client takes to send the ' +
+  'packet that tells of a response.';
 
 type Column = [title: string, value: (row: EvalRow) => string];
 
@@ -42,6 +43,7 @@ const accuracyColumns: readonly Column[] = [
 const turnColumns: readonly Column[] = [
   ['samples', ({ samples }) => formatCount(samples)],
   ['turns', ({ exchanges_matched }) => formatPercent(exchanges_matched)],
+  ['told', ({ exchanges_told }) => formatPercent(exchanges_told)],
   ['err p25', ({ error_ns }) => duration(error_ns.p25)],
   ['p50', ({ error_ns }) => duration(error_ns.p50)],
   ['p75', ({ error_ns }) => duration(error_ns.p75)],

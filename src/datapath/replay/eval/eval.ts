@@ -154,7 +154,7 @@ function summarise(
     },
     rows: candidates.map((candidate) => ({
       ...scoreOf(candidate, truthOf, windowNs, spanS),
-      ...(exchanges && { exchanges_matched: matchedOf(run, candidate) }),
+      ...(exchanges && matchedOf(run, candidate)),
     })),
     ...(exchanges && { exchanges: { turns: exchanges.turns, countable: exchanges.countable } }),
     steps: steps.map((step) => ({
@@ -170,12 +170,14 @@ function summarise(
   return { capture, timeline: timelineOf(run, candidates, steps, windowNs) };
 }
 
-/** Fraction of countable turns that an estimator had a sample of, of this kind or of any. */
-function matchedOf({ exchanges, lanes }: Evaluation, { estimator, kind }: Candidate): number | null {
-  if (!exchanges || exchanges.countable === 0) return null;
-  const lane = lanes.find((one) => one.estimator.name === estimator);
-  const kinds = lane!.samples.filter((one) => kind === null || one.kind === kind);
-  return kinds.reduce((sum, { turns }) => sum + turns, 0) / exchanges.countable;
+/** Countable turns that an estimator told of, with samples of this kind or of any. */
+function matchedOf({ exchanges, lanes }: Evaluation, { estimator, kind }: Candidate) {
+  const part = (turns: number) => (exchanges!.countable === 0 ? null : turns / exchanges!.countable);
+  const lane = lanes.find((one) => one.estimator.name === estimator)!;
+  const kinds = lane.samples.filter((one) => kind === null || one.kind === kind);
+  const matched = part(kinds.reduce((sum, { turns }) => sum + turns, 0));
+  const isWhole = kind === null || lane.samples.length === 1;
+  return { exchanges_matched: matched, ...(isWhole && { exchanges_told: part(lane.turnsTold) }) };
 }
 
 function warningsOf(run: Evaluation, flows: number): string[] {

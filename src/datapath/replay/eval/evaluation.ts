@@ -143,7 +143,8 @@ export class Evaluation {
     if (flow >= 0) this.#server?.client(packet, flow, isFirst, now);
     if (this.#file) this.#noteStart(this.#file, packet, flow, backend, isFirst, now);
     const turns = flow >= 0 ? (this.exchanges?.client(packet, flow, isFirst) ?? 0) : 0;
-    for (const lane of this.lanes) lane.forward(packet, vip, now, flow, turns);
+    const place = { flow, backend, turns };
+    for (const lane of this.lanes) lane.forward(packet, vip, now, place);
   }
 
   #fromServer(packet: Packet, now: Ns): void {

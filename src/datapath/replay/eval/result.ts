@@ -73,8 +73,12 @@ export interface EvalRow {
   window_error_p90: number | null;
   /** Over windows, |typical estimate - typical truth|. */
   window_error_p90_ns: number | null;
+  /** Fraction of windows within 10 % or 60 us of the truth: what a controller can act on. */
+  windows_right: number | null;
   /** Fraction of countable turns with a sample; absent with a truth file. */
   exchanges_matched?: number | null;
+  /** The same, or counted as a response among the backend's signals; in the row of a whole estimator only. */
+  exchanges_told?: number | null;
 }
 
 /** Turns: data from the client, then data from the server. */

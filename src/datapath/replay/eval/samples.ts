@@ -1,3 +1,4 @@
+import { signedKinds } from '../../../latency/estimator.ts';
 import { median, quantile } from '../reservoir.ts';
 
 /** Samples compared per estimator and kind of one capture: further ones are counted only. */
@@ -55,7 +56,7 @@ export class Samples extends Latencies {
 
 /** A single stamp of a server may be a clock tick off: only the mean of many tells something. */
 export function typicalOf(kind: string): Typical {
-  return kind === 'server' ? 'mean' : 'median';
+  return signedKinds.includes(kind) ? 'mean' : 'median';
 }
 
 export function mean(values: readonly number[]): number | null {

@@ -7,6 +7,10 @@ import { type Latencies, mean, median, quantile, Samples, sorted, upsert, window
 /** A sample may begin this long after the last request that the truth tells of: the way to the load balancer. */
 const truthLagNsMax = 100e6;
 
+/** A window is right within this part of the truth, or this many ns. */
+const rightWithin = 0.1;
+const rightWithinNs = 60e3;
+
 /** A row of results before it is counted: samples of one kind, or of several that take turns. */
 export interface Candidate {
   readonly estimator: string;
@@ -53,6 +57,7 @@ export function scoreOf(
     window_error_p50: quantile(windows.relative, 0.5),
     window_error_p90: quantile(windows.relative, 0.9),
     window_error_p90_ns: quantile(windows.nanoseconds, 0.9),
+    windows_right: windows.relative.length === 0 ? null : windows.right / windows.relative.length,
   };
 }
 
@@ -97,18 +102,21 @@ function errorsOf(parts: readonly Samples[]) {
 function windowErrors(parts: readonly Samples[], truthOf: TruthOf, windowNs: number) {
   const relative: number[] = [];
   const nanoseconds: number[] = [];
+  let right = 0;
   for (const part of parts) {
     const truths = windowLines(truthOf(part.kind), windowNs, part.typical);
     for (const [backend, line] of windowLines(part, windowNs, part.typical)) {
       for (const [at, estimate] of line) {
         const actual = truths.get(backend)?.get(at);
         if (actual === undefined || actual <= 0) continue;
-        relative.push(Math.abs(estimate / actual - 1));
-        nanoseconds.push(Math.abs(estimate - actual));
+        const error = Math.abs(estimate - actual);
+        relative.push(error / actual);
+        nanoseconds.push(error);
+        if (error <= Math.max(rightWithin * actual, rightWithinNs)) right++;
       }
     }
   }
-  return { relative: sorted(relative), nanoseconds: sorted(nanoseconds) };
+  return { relative: sorted(relative), nanoseconds: sorted(nanoseconds), right };
 }
 
 /**

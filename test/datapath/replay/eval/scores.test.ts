@@ -30,6 +30,13 @@ describe('the score of samples', () => {
     expect(row.window_error_p50).toBeCloseTo(0.1);
     expect(row.window_error_p90).toBeCloseTo(1);
     expect(row.window_error_p90_ns).toBeCloseTo(9e6);
+    expect(row.windows_right).toBeCloseTo(2 / 3);
+  });
+
+  test('a window is right within 10 %, or 60 us where that is more', () => {
+    const truth = latencies([0, 0.1], [100, 0.1], [200, 10], [300, 10]);
+    const row = score(samples('request', [0, 0.15], [100, 0.17], [200, 10.9], [300, 11.1]), truth);
+    expect(row.windows_right).toBe(0.5);
   });
 
   test('windows without a truth, or without a sample, do not count as right', () => {
