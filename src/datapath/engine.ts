@@ -1,5 +1,6 @@
 import { type FlowTable, flowClosing, flowEstablished, flowNew } from '../flow/table.ts';
 import { type Emit, type Estimator, latencyNsMax, signedKinds } from '../latency/estimator.ts';
+import type { PrefixLimit } from '../latency/prefix.ts';
 import { type BackendSignals, noSignals } from '../latency/signals.ts';
 import { type Packet, tcpAck, tcpFin, tcpRst, tcpSyn } from '../net/packet.ts';
 import type { Ns } from '../units.ts';
@@ -24,6 +25,8 @@ export interface EngineCounters {
   /** Samples dropped because time went backwards, and because they exceed `latencyNsMax`. */
   samplesNegative: number;
   samplesTooLong: number;
+  /** Samples dropped because their client's prefix had added its share to the window. */
+  samplesLimited: number;
 }
 
 /**
@@ -33,7 +36,12 @@ export interface EngineCounters {
 export class Engine {
   /** Names of the kinds of samples, by number. */
   readonly kinds: readonly string[];
-  readonly counters: EngineCounters = { untracked: 0, samplesNegative: 0, samplesTooLong: 0 };
+  readonly counters: EngineCounters = {
+    untracked: 0,
+    samplesNegative: 0,
+    samplesTooLong: 0,
+    samplesLimited: 0,
+  };
   readonly flows: FlowTable;
   /** Number of the flow of the packet last forwarded; -1 if it has no line. */
   flow = -1;
@@ -46,7 +54,14 @@ export class Engine {
   #backend = 0;
   #now = 0 as Ns;
 
-  constructor(flows: FlowTable, estimators: readonly Estimator[], assign: Assign, onSample: OnSample) {
+  /** @param limit what one client prefix may add; none where whoever sent the packets is trusted */
+  constructor(
+    flows: FlowTable,
+    estimators: readonly Estimator[],
+    assign: Assign,
+    onSample: OnSample,
+    limit?: PrefixLimit,
+  ) {
     this.flows = flows;
     this.#estimators = estimators;
     this.#assign = assign;
@@ -58,6 +73,10 @@ export class Engine {
       const leastNs = estimator.kinds.map((kind) => (signedKinds.includes(kind) ? -latencyNsMax : 0));
       return (kind, latencyNs) => {
         if (latencyNs >= leastNs[kind]! && latencyNs <= latencyNsMax) {
+          if (limit?.admits(this.#packet!, this.#backend, first + kind, this.#now) === false) {
+            this.counters.samplesLimited++;
+            return;
+          }
           onSample(first + kind, latencyNs, this.#packet!, this.#vip, this.#backend, this.#now);
         } else if (latencyNs < 0) {
           this.counters.samplesNegative++;
