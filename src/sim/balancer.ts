@@ -2,6 +2,7 @@ import type { Policy } from '../control/policy.ts';
 import { Pool } from '../control/pool.ts';
 import { inbandHistogram } from '../generated/layout.ts';
 import { BinWindow, binOf, LiveBins } from '../latency/bins.ts';
+import type { LatencyWindow } from '../latency/window.ts';
 import { backendOf } from '../maglev/hash.ts';
 import { ns } from '../units.ts';
 import type { Scenario } from './scenario.ts';
@@ -93,6 +94,11 @@ export class Balancer {
   setUsable(backend: number, usable: boolean): void {
     this.pool.setUsable(backend, usable);
     this.#isStale = true;
+  }
+
+  /** Samples of a backend and kind since the policy last reset them, as of the last tick. */
+  window(kind: number, backend: number): LatencyWindow {
+    return this.#windows[kind]![backend]!;
   }
 
   /** The backend of a new flow. */
