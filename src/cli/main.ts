@@ -7,6 +7,7 @@ import { backendSetupCommand } from './backend-setup.ts';
 import { checkCommand } from './check.ts';
 import { configSchemaCommand } from './config-schema.ts';
 import { demoCommand } from './demo.ts';
+import { diffCommand } from './diff.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
 import { labCommand } from './lab.ts';
@@ -31,6 +32,7 @@ function program(): Command {
   const commands = [
     runCommand(),
     checkCommand(),
+    diffCommand(),
     configSchemaCommand(),
     statusCommand(),
     whyCommand(),

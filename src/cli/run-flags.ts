@@ -13,6 +13,7 @@ import {
 import { type PolicyChoice, parsePolicy, policyNames, policySpecs } from '../control/registry.ts';
 import { type DatapathName, datapaths } from '../datapath/open.ts';
 import { type Cliff, cliffs } from '../latency/ensemble.ts';
+import { checkSize } from '../maglev/size.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../net/address.ts';
 import { formatDuration, type Ns, parseDuration } from '../units.ts';
 import { collect, list, parseNumber, parseRunBackend, type RunBackend, usage } from './flags.ts';
@@ -127,7 +128,7 @@ function addProcessFlags(command: Command): Command {
 
 /**
  * What flags and the configuration file say together.
- * @throws InbandError `USAGE` for flags, and as `loadConfig` does
+ * @throws InbandError `USAGE` for flags, `CONFIG_INVALID` for slots that the pools cannot have, and as `loadConfig` does
  */
 export function settingsOf(flags: RunFlags): Settings {
   const file = flags.config === undefined ? undefined : loadConfig(flags.config);
@@ -142,18 +143,20 @@ export function settingsOf(flags: RunFlags): Settings {
       `give ${writeDuration(tickNsMin)} to ${writeDuration(tickNsMax)}`,
     );
   }
-  const user = flags.user ?? base.user;
+  const vips = vipsOf(flags, file, base.policy);
+  const { slots = base.slots, user = base.user } = flags;
+  for (const { backends } of vips) checkSize(slots, backends.length);
   return {
     interface: name,
     datapath: flags.datapath ?? base.datapath,
     answerArp: flags.answerArp ?? base.answerArp,
-    vips: vipsOf(flags, file, base.policy).map((vip) => ({ ...vip, policy: policyOf(flags, vip.policy) })),
+    vips: vips.map((vip) => ({ ...vip, policy: policyOf(flags, vip.policy) })),
     policy: policyOf(flags, base.policy),
     timeoutsNs: flags.timeouts ?? base.timeoutsNs,
     epochNs: flags.epoch ?? base.epochNs,
     cliff: flags.cliff ?? base.cliff,
     tickNs: tick,
-    slots: flags.slots ?? base.slots,
+    slots,
     flows: flags.flows ?? base.flows,
     socket: flags.socket ?? base.socket,
     logLevel: flags.logLevel ?? base.logLevel,

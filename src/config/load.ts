@@ -1,3 +1,4 @@
+import { InbandError } from '../errors.ts';
 import { type Checked, checkDocument, checkText } from './document.ts';
 import { lint } from './lint.ts';
 import { invalidDocument } from './problems.ts';
@@ -25,6 +26,22 @@ export function loadConfig(path: string): Settings {
   const { value, problems } = checkConfig(path);
   if (value !== undefined) return value;
   throw invalidDocument(path, problems, 'docs/configuration.md describes every key');
+}
+
+/**
+ * The settings of a running daemon, from what it serves. It may have been started with flags that a file is not allowed.
+ * @throws InbandError `DAEMON_UNREACHABLE` if it has settings that this version does not know
+ */
+export function readRunning(document: unknown, socket: string): Settings {
+  const parsed = configSchema.safeParse(document);
+  if (parsed.success) return toSettings(parsed.data);
+  throw new InbandError(
+    'DAEMON_UNREACHABLE',
+    `${socket}: the daemon runs with settings that are not known here`,
+    {
+      hint: 'is the daemon of the same version?',
+    },
+  );
 }
 
 const resolved = ({ value, problems }: Checked<ConfigFile>): Checked<Settings> => ({

@@ -1,0 +1,189 @@
+import type { PolicyChoice } from '../control/registry.ts';
+import { createTableBuilder, disruption } from '../maglev/builder.ts';
+import { formatEndpoint } from '../net/address.ts';
+import type { BackendSettings, Settings, VipSettings } from './settings.ts';
+import { policyDocument, toDocument } from './write.ts';
+
+export type Change = 'added' | 'removed' | 'changed' | 'kept';
+
+/** A setting by its key in the file; null where it is not there. */
+export interface SettingChange {
+  readonly key: string;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+/** A backend of a vip that is not as before; null where it is not there. */
+export interface BackendChange {
+  readonly backend: string;
+  /** `kept` if it is itself the same and only holds other slots. */
+  readonly change: Change;
+  readonly weight_before: number | null;
+  readonly weight_after: number | null;
+  readonly encap_before: string | null;
+  readonly encap_after: string | null;
+  /** Slots by weight, before any feedback. */
+  readonly slots_before: number;
+  readonly slots_after: number;
+  /** Flows that began there since the daemon started; null unless asked of a daemon. */
+  readonly flows_begun: number | null;
+}
+
+export interface VipChange {
+  readonly vip: string;
+  readonly change: Exclude<Change, 'kept'>;
+  /** Size of the table; null where there is none. */
+  readonly slots_before: number | null;
+  readonly slots_after: number | null;
+  /** Slots whose backend is another one; null for a table of another size, of which every flow is looked up anew. */
+  readonly slots_moved: number | null;
+  /** The fewest that could move: what backends lose; null as above. */
+  readonly slots_moved_min: number | null;
+  readonly policy_before: unknown;
+  readonly policy_after: unknown;
+  readonly backends: readonly BackendChange[];
+}
+
+/** What becomes of a configuration when another takes its place. */
+export interface Difference {
+  readonly vips: readonly VipChange[];
+  readonly vips_unchanged: number;
+  /** Everything beside vips. */
+  readonly settings: readonly SettingChange[];
+}
+
+/** Flows that began at a backend of a vip; null where that is not known. */
+export type FlowsOf = (vip: string, backend: string) => number | null;
+
+/**
+ * What `after` changes in `before`, in slots of tables by weight.
+ * @throws InbandError `CONFIG_INVALID` for settings of which no table can be made
+ */
+export function difference(before: Settings, after: Settings, flowsOf: FlowsOf = () => null): Difference {
+  const old = byName(before.vips);
+  const next = byName(after.vips);
+  const names = [...new Set([...old.keys(), ...next.keys()])];
+  const changed = names.filter((name) => {
+    return !isSame(old.get(name), next.get(name)) || before.slots !== after.slots;
+  });
+  const vips = changed.map((name) => {
+    const was = side(old.get(name), before.slots);
+    const will = side(next.get(name), after.slots);
+    return vipChange(name, was, will, (backend) => flowsOf(name, backend));
+  });
+  return { vips, vips_unchanged: names.length - changed.length, settings: settingChanges(before, after) };
+}
+
+/** A vip and its table before or after; a vip that is not there has an empty one. */
+interface Side {
+  readonly vip: VipSettings | undefined;
+  readonly backends: readonly BackendSettings[];
+  readonly table: Uint16Array;
+}
+
+const byName = (vips: readonly VipSettings[]): Map<string, VipSettings> =>
+  new Map(vips.map((vip) => [formatEndpoint(vip.endpoint), vip]));
+
+const isSame = (a: VipSettings | undefined, b: VipSettings | undefined): boolean =>
+  a !== undefined && b !== undefined && textOf(a) === textOf(b);
+
+/** What a vip is, whatever the order of its backends: tables do not depend on it. */
+const textOf = ({ backends, policy }: VipSettings): string =>
+  JSON.stringify([
+    policyDocument(policy),
+    backends.map((one) => [one.name, one.weight, encapOf(one)]).sort(),
+  ]);
+
+function side(vip: VipSettings | undefined, slots: number): Side {
+  if (!vip) return { vip, backends: [], table: new Uint16Array(0) };
+  const { backends } = vip;
+  return { vip, backends, table: createTableBuilder(backends, { slots }).createTable() };
+}
+
+function vipChange(
+  name: string,
+  before: Side,
+  after: Side,
+  flowsOf: (backend: string) => number | null,
+): VipChange {
+  const backends = backendChanges(before, after, flowsOf);
+  const isComparable = before.table.length === after.table.length;
+  const change = !before.vip ? 'added' : after.vip ? 'changed' : 'removed';
+  return {
+    vip: name,
+    change,
+    slots_before: before.vip ? before.table.length : null,
+    slots_after: after.vip ? after.table.length : null,
+    slots_moved: isComparable ? disruption(named(before), named(after)).moved : null,
+    slots_moved_min: isComparable ? lost(backends) : null,
+    policy_before: policyOf(before.vip?.policy),
+    policy_after: policyOf(after.vip?.policy),
+    backends: backends.filter((one) => one.change !== 'kept' || one.slots_before !== one.slots_after),
+  };
+}
+
+const named = ({ backends, table }: Side) => ({ names: backends.map(({ name }) => name), table });
+
+const policyOf = (policy: PolicyChoice | undefined) => (policy ? policyDocument(policy) : null);
+
+const lost = (backends: readonly BackendChange[]): number =>
+  backends.reduce((sum, one) => sum + Math.max(0, one.slots_before - one.slots_after), 0);
+
+function backendChanges(
+  before: Side,
+  after: Side,
+  flowsOf: (backend: string) => number | null,
+): BackendChange[] {
+  const slotsBefore = slotCounts(before);
+  const slotsAfter = slotCounts(after);
+  const old = new Map(before.backends.map((one) => [one.name, one]));
+  const next = new Map(after.backends.map((one) => [one.name, one]));
+  return [...new Set([...old.keys(), ...next.keys()])].map((backend) => {
+    const was = old.get(backend);
+    const will = next.get(backend);
+    return {
+      backend,
+      change: changeOf(was, will),
+      weight_before: was?.weight ?? null,
+      weight_after: will?.weight ?? null,
+      encap_before: was ? encapOf(was) : null,
+      encap_after: will ? encapOf(will) : null,
+      slots_before: slotsBefore.get(backend) ?? 0,
+      slots_after: slotsAfter.get(backend) ?? 0,
+      flows_begun: was ? flowsOf(backend) : null,
+    };
+  });
+}
+
+function changeOf(was: BackendSettings | undefined, will: BackendSettings | undefined): Change {
+  if (!was) return 'added';
+  if (!will) return 'removed';
+  return was.weight === will.weight && encapOf(was) === encapOf(will) ? 'kept' : 'changed';
+}
+
+const encapOf = ({ encapsulation = 'l2' }: BackendSettings): string => encapsulation;
+
+function slotCounts({ backends, table }: Side): Map<string, number> {
+  const counts = new Uint32Array(backends.length);
+  for (const backend of table) counts[backend]!++;
+  return new Map(backends.map(({ name }, i) => [name, counts[i]!]));
+}
+
+function settingChanges(before: Settings, after: Settings): SettingChange[] {
+  const old = flatten(toDocument({ ...before, vips: [] }));
+  const next = flatten(toDocument({ ...after, vips: [] }));
+  return [...new Set([...old.keys(), ...next.keys()])].flatMap((key) => {
+    const change = { key, before: old.get(key) ?? null, after: next.get(key) ?? null };
+    return JSON.stringify(change.before) === JSON.stringify(change.after) ? [] : [change];
+  });
+}
+
+/** Values by their path; a policy is one value, since its settings mean nothing without its name. */
+function flatten(document: Readonly<Record<string, unknown>>): Map<string, unknown> {
+  const entries = Object.entries(document).flatMap(([key, value]): [string, unknown][] => {
+    const isMapping = typeof value === 'object' && value !== null && !Array.isArray(value);
+    if (!isMapping || key === 'policy') return [[key, value]];
+    return Object.entries(value).map(([inner, one]) => [`${key}.${inner}`, one]);
+  });
+  return new Map(entries);
+}
