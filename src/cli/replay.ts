@@ -10,6 +10,7 @@ import { replay } from '../datapath/replay/replay.ts';
 import { exitCode } from '../errors.ts';
 import { flowsMax, flowsMin, flowTimeoutsDefault } from '../flow/table.ts';
 import { epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
+import { samplesPerPrefixMax } from '../latency/prefix.ts';
 import { estimatorUsage } from '../latency/registry.ts';
 import { type Endpoint, parseEndpoint } from '../net/address.ts';
 import { replayHtml } from '../report/html.ts';
@@ -36,6 +37,7 @@ interface Flags {
   report?: string;
   flows: number;
   flowIdle: Ns;
+  samplesPerPrefix: number;
   json?: true;
   strict?: true;
 }
@@ -101,6 +103,12 @@ export function replayCommand(): Command {
         .argParser((text) => parseDuration(text, '--flow-idle'))
         .default(flowTimeoutsDefault.establishedNs, formatDuration(flowTimeoutsDefault.establishedNs)),
     )
+    .option(
+      '--samples-per-prefix <COUNT>',
+      `samples of a kind that one client prefix (/24, IPv6 /56) may add to a backend in 8.4 ms, up to ${samplesPerPrefixMax}; 0 is no limit`,
+      (text) => parseNumber(text, '--samples-per-prefix'),
+      0,
+    )
     .option('--json', 'print the result as one JSON object')
     .option('--strict', `exit with ${exitCode.warnings} if there was any warning`)
     .action(run);
@@ -157,6 +165,7 @@ function toOptions(files: string[], flags: Flags): ReplayOptions {
     timeline: flags.report !== undefined,
     flows: flags.flows,
     flowIdleNs: flags.flowIdle,
+    samplesPerPrefix: flags.samplesPerPrefix,
   };
 }
 

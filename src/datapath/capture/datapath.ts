@@ -59,6 +59,8 @@ export class CaptureDatapath implements Datapath {
   #link: NetInterface | undefined;
   /** Why nothing is captured; undefined while it is. */
   #outage: string | undefined;
+  /** Whether the kernel refused the last try to capture; the next one is when the interface changes, as each costs memory. */
+  #isRefused = false;
   /** Frames since the event loop went on. */
   #run = 0;
   #ringFull = 0;
@@ -143,7 +145,11 @@ export class CaptureDatapath implements Datapath {
       evicted_unestablished: evictedUnestablished,
       evicted_idle: evictedIdle,
       untracked: counters.untracked,
-      samples_dropped: counters.samplesNegative + counters.samplesTooLong + this.#forwarder.samples.dropped,
+      samples_dropped:
+        counters.samplesNegative +
+        counters.samplesTooLong +
+        counters.samplesLimited +
+        this.#forwarder.samples.dropped,
       samples_lost: this.#samplesLost,
       active: flows.active,
     };
@@ -247,17 +253,20 @@ export class CaptureDatapath implements Datapath {
     const link = interfaces().find((one) => one.name === name);
     const wasDown = this.#wasDown();
     const isSame = link && this.#link && link.index === this.#link.index && same(link.mac, this.#link.mac);
-    if (link?.up && isSame && this.#session && !wasDown) {
+    if (link?.up && isSame && !wasDown && (this.#session || this.#isRefused)) {
       this.#forwarder.mtu = link.mtu;
       return;
     }
     this.#session?.close();
     this.#session = undefined;
     this.#outage = link ? `interface ${name} is down` : `interface ${name} is gone`;
+    this.#link = link;
+    this.#isRefused = false;
     if (!link?.up) return;
     try {
       this.#capture(link);
     } catch (error) {
+      this.#isRefused = true;
       this.#outage = (error as Error).message;
     }
   }

@@ -31,6 +31,8 @@ export interface ReplayOptions {
   readonly flows: number;
   /** Idle time after which an established flow is forgotten. */
   readonly flowIdleNs: Ns;
+  /** Samples of a kind that one client prefix may add to a backend in 8.4 ms, see `PrefixLimit`; 0, the default: any. */
+  readonly samplesPerPrefix?: number;
   /** Called now and then with the bytes read of the current file. */
   readonly onProgress?:
     | ((name: string, bytes: number, sizeBytes: number | undefined, packets: number) => void)

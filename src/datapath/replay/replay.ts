@@ -1,6 +1,7 @@
 import { FlowTable, flowTimeoutsDefault } from '../../flow/table.ts';
 import { seededSecret } from '../../flow/tabulation.ts';
 import { VipTable } from '../../flow/vips.ts';
+import { PrefixLimit } from '../../latency/prefix.ts';
 import { createEstimators } from '../../latency/registry.ts';
 import { Packet } from '../../net/packet.ts';
 import type { PacketBatch } from '../../pcap/batch.ts';
@@ -95,6 +96,7 @@ export class Replay {
         if (kind === this.policyKind) this.pool.sampled(backend, latencyNs, ns(now - this.tally.firstNs));
         this.#csv?.add(kind, latencyNs, packet, vip, this.backends.names[backend]!, now, this.#baseS ?? 0);
       },
+      new PrefixLimit(options.samplesPerPrefix ?? 0, hashSeed),
     );
     const { kinds } = this.engine;
     this.policyKind = Math.max(

@@ -50,7 +50,11 @@ export function summarise(run: Replay): ReplayResult {
     })),
     estimators: estimators(run, all),
     ...(policy && { policy }),
-    samples_dropped: present({ negative: counters.samplesNegative, too_long: counters.samplesTooLong }),
+    samples_dropped: present({
+      negative: counters.samplesNegative,
+      too_long: counters.samplesTooLong,
+      limited: counters.samplesLimited,
+    }),
     ...(run.comparison && { truth: run.comparison.truth }),
     warnings: warnings(run),
   };
