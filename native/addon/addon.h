@@ -38,6 +38,7 @@ extern const struct handle_kind object_kind;
 extern const struct handle_kind link_kind;
 extern const struct handle_kind ring_kind;
 extern const struct handle_kind netlink_kind;
+extern const struct handle_kind packet_kind;
 
 /* Fetches exactly `count` arguments and forgets the log of the call before. False when it has thrown. */
 bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values);

@@ -24,44 +24,85 @@ static bool captures(int fd, int ifindex)
 	       address.sll_ifindex == ifindex;
 }
 
-/* Adds what a packet socket counted since it was last asked; the kernel counts from 0 again then. */
-static void add_statistics(int fd, uint32_t *sums)
-{
-	struct tpacket_stats stats = {};
-	socklen_t size = sizeof(stats);
+/*
+ * A packet socket that libpcap opened: found among the descriptors of this process, as no package hands it out. It is
+ * looked at again at each use, and never closed here.
+ */
+struct packet_socket {
+	struct handle handle;
+	int fd;
+	int ifindex;
+};
 
-	if (getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size))
-		return;
-	sums[0] += stats.tp_packets;
-	sums[1] += stats.tp_drops;
+static void packet_forget(struct handle *handle)
+{
+	((struct packet_socket *)handle)->fd = -1;
 }
 
-/*
- * packetStatistics(ifindex, out): frames that the packet sockets of this process on an interface accepted since the
- * last call, and those of them that had no room, into a Uint32Array.
- */
-static napi_value packet_statistics(napi_env env, napi_callback_info info)
+const struct handle_kind packet_kind = { packet_forget };
+
+/* The newest packet socket of this process on an interface, or -errno. */
+static int find_socket(int ifindex)
 {
 	DIR *directory = opendir("/proc/self/fd");
 	struct dirent *entry;
-	napi_value values[2];
-	uint32_t *sums;
+	int found = -ENOENT;
 
 	if (!directory)
-		return fail(env, "packet statistics", errno);
-	if (!arguments(env, info, 2, values)) {
-		closedir(directory);
-		return NULL;
-	}
-	sums = (uint32_t *)bytes_of(env, values[1]).data;
-	sums[0] = sums[1] = 0;
+		return -errno;
 	while ((entry = readdir(directory))) {
 		int fd = atoi(entry->d_name);
 
-		if (captures(fd, u32_of(env, values[0])))
-			add_statistics(fd, sums);
+		if (fd > found && captures(fd, ifindex))
+			found = fd;
 	}
 	closedir(directory);
+	return found;
+}
+
+/* packetSocket(ifindex) */
+static napi_value packet_socket(napi_env env, napi_callback_info info)
+{
+	const char *step = "packet socket";
+	struct packet_socket *socket;
+	napi_value argument;
+	int ifindex, fd;
+
+	if (!arguments(env, info, 1, &argument))
+		return NULL;
+	ifindex = (int)u32_of(env, argument);
+	fd = find_socket(ifindex);
+	if (fd < 0)
+		return fail(env, step, -fd);
+	socket = calloc(1, sizeof(*socket));
+	if (!socket)
+		return fail(env, step, ENOMEM);
+	*socket = (struct packet_socket){ .handle.kind = &packet_kind, .fd = fd, .ifindex = ifindex };
+	return new_handle(env, &socket->handle);
+}
+
+/*
+ * packetStatistics(socket, out): frames that the socket accepted since the last call, and those of them that had no
+ * room, into a Uint32Array; zeros when there is no such socket any more. The kernel counts from 0 again.
+ */
+static napi_value packet_statistics(napi_env env, napi_callback_info info)
+{
+	struct tpacket_stats stats = {};
+	struct packet_socket *socket;
+	socklen_t size = sizeof(stats);
+	napi_value values[2];
+	uint32_t *out;
+
+	if (!arguments(env, info, 2, values))
+		return NULL;
+	socket = handle_of(env, values[0], &packet_kind, "packet statistics");
+	if (!socket)
+		return NULL;
+	if (captures(socket->fd, socket->ifindex))
+		getsockopt(socket->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size);
+	out = (uint32_t *)bytes_of(env, values[1]).data;
+	out[0] = stats.tp_packets;
+	out[1] = stats.tp_drops;
 	return NULL;
 }
 
@@ -105,6 +146,7 @@ static napi_value offloads(napi_env env, napi_callback_info info)
 }
 
 const struct binding packet_bindings[] = {
+	{ "packetSocket", packet_socket },
 	{ "packetStatistics", packet_statistics },
 	{ "offloads", offloads },
 	{ NULL, NULL },

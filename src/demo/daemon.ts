@@ -30,6 +30,14 @@ export interface Sample {
   readonly backend: string;
 }
 
+/** What is not as it is for a demo. */
+export interface DaemonOptions {
+  /** As `--backend` takes them; all servers of the lab by default. */
+  readonly backends?: readonly string[];
+  /** A command line that runs the daemon's, such as one that takes rights away. */
+  readonly prefix?: readonly string[];
+}
+
 /** `inband run` as a process of its own at the load balancer's place of a lab, before all of the lab's servers. */
 export class Daemon {
   readonly #child: ChildProcess;
@@ -38,12 +46,13 @@ export class Daemon {
   #words = '';
   #stopping = false;
 
-  private constructor(lab: Lab, policy: string, flags: readonly string[]) {
+  private constructor(lab: Lab, policy: string, flags: readonly string[], options: DaemonOptions) {
+    const { backends = lab.servers.map(({ address }) => address), prefix = [] } = options;
     this.#socket = join(labDirectory(lab.id), 'inband.sock');
     const argv = [
-      ...[process.execPath, program, 'run', '--interface', lab.lb.interface],
+      ...[...prefix, process.execPath, program, 'run', '--interface', lab.lb.interface],
       ...['--vip', `${lab.vip}:${serverPort}/tcp`],
-      ...lab.servers.flatMap(({ address }) => ['--backend', address]),
+      ...backends.flatMap((backend) => ['--backend', backend]),
       ...['--policy', policy, '--socket', this.#socket, '--log-level', 'error', ...flags],
     ];
     // A process group of its own: Ctrl-C is for the demo, which then stops it.
@@ -64,14 +73,19 @@ export class Daemon {
    * Starts it, and returns when it forwards to every server.
    * @throws InbandError the daemon's own, or `ENVIRONMENT` when it does not get there in time
    */
-  static async start(lab: Lab, policy: string, flags: readonly string[] = []): Promise<Daemon> {
+  static async start(
+    lab: Lab,
+    policy: string,
+    flags: readonly string[] = [],
+    options: DaemonOptions = {},
+  ): Promise<Daemon> {
     if (!existsSync(program)) {
       throw new InbandError('ENVIRONMENT', 'inband is not built', { hint: 'run: npm run setup' });
     }
-    const daemon = new Daemon(lab, policy, flags);
+    const daemon = new Daemon(lab, policy, flags, options);
     try {
       await Promise.race([daemon.#ready(), daemon.failed()]);
-      await preparePeer(lab);
+      if ((await daemon.status()).datapath.name === 'xdp') await preparePeer(lab);
     } catch (error) {
       await daemon.stop();
       throw error;
@@ -81,6 +95,11 @@ export class Daemon {
 
   get pid(): number {
     return this.#child.pid!;
+  }
+
+  /** What it wrote on standard error, the end of it. */
+  get words(): string {
+    return this.#words;
   }
 
   status(): Promise<Status> {

@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { InbandError } from '../errors.ts';
 
 /** Programs of the lab that are built from `native/lab`. */
-export type LabProgram = 'blast' | 'delay' | 'kv' | 'load' | 'reap';
+export type LabProgram = 'blast' | 'decap' | 'delay' | 'kv' | 'load' | 'reap';
 
-const programs: readonly LabProgram[] = ['blast', 'delay', 'kv', 'load', 'reap'];
+const programs: readonly LabProgram[] = ['blast', 'decap', 'delay', 'kv', 'load', 'reap'];
 const tools = ['ip', 'bridge', 'nsenter', 'sysctl', 'ethtool'];
 const install = 'install with: apt-get install -y iproute2 ethtool util-linux procps';
 

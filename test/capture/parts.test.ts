@@ -47,7 +47,7 @@ describe('ARP', () => {
   });
 
   it('is answered to who asked, with the address asked for', () => {
-    const frame = request.slice();
+    const frame = Buffer.from(request);
     answerArp(frame, own);
     expect([...frame]).toEqual([
       ...[...client, ...own, 8, 6],

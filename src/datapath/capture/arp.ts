@@ -31,7 +31,8 @@ export function askedAddress(frame: Uint8Array): number {
 
 /** Turns a request, in place, into the reply that the address is at `mac`. */
 export function answerArp(frame: Uint8Array, mac: Uint8Array): void {
-  const asked = frame.slice(targetAddressAt, targetAddressAt + addressBytes);
+  // A Buffer's own `slice` copies nothing.
+  const asked = Uint8Array.from(frame.subarray(targetAddressAt, targetAddressAt + addressBytes));
   // Who asked, with both addresses, becomes the target.
   frame.copyWithin(targetAt, senderAt, senderAt + macBytes + addressBytes);
   frame.set(mac, senderAt);

@@ -1,5 +1,5 @@
 import { InbandError } from '../../errors.ts';
-import { addon } from '../xdp/addon.ts';
+import { addon, type PacketSocketHandle } from '../xdp/addon.ts';
 import { native } from '../xdp/native-error.ts';
 import { type CapSession, capConstructor, type RawSocket, rawSockets } from './packages.ts';
 
@@ -7,19 +7,21 @@ import { type CapSession, capConstructor, type RawSocket, rawSockets } from './p
 const ipProtoRaw = 255;
 
 /**
- * Sessions that were closed. Their event handles stay linked in Node's loop, in memory that goes with the object: so
- * these objects never go. A closed one is small, and there is one for each time that an interface came back.
+ * Sessions that were closed or never opened, which must not be collected: a closed one's event handle stays linked in
+ * Node's loop, and one that could not be opened crashes when it is closed, as it would be then. They are small, and there
+ * is one for each time that an interface came back.
  */
-const closed: object[] = [];
+const spent: object[] = [];
 
 /**
  * One capture on one interface. The package keeps neither the buffer nor itself alive: both live as long as this does,
  * and a session that is open as long as the process.
  */
 export class Session {
-  readonly ifindex: number;
   readonly #cap: CapSession;
   readonly #buffer: Buffer;
+  /** What counts drops. */
+  readonly #socket: PacketSocketHandle;
   readonly #statistics = new Uint32Array(2);
   #isOpen = true;
 
@@ -42,17 +44,14 @@ export class Session {
         onFrame(length, isCut);
       }
     }
-    this.ifindex = target.index;
     this.#buffer = buffer;
     this.#cap = new Listener();
-    try {
-      const link = this.#cap.open(target.name, filter, ringBytes, buffer);
-      if (link !== 'ETHERNET') throw new Error(`it is not Ethernet (${link})`);
-    } catch (cause) {
-      this.close();
-      throw failure(target.name, cause as Error);
-    }
+    const link = this.#open(target.name, filter, ringBytes);
     open.add(this);
+    this.#socket = native('packet socket', () => addon().packetSocket(target.index));
+    if (link === 'ETHERNET') return;
+    this.close();
+    throw failure(target.name, new Error(`it is not Ethernet (${link})`));
   }
 
   /** Sends the first `length` bytes of the buffer. @throws Error when the kernel refuses */
@@ -62,7 +61,7 @@ export class Session {
 
   /** Frames that the filter let pass since the last call, and those of them for which the ring had no room. */
   statistics(): { accepted: number; dropped: number } {
-    native('packet statistics', () => addon().packetStatistics(this.ifindex, this.#statistics));
+    native('packet statistics', () => addon().packetStatistics(this.#socket, this.#statistics));
     return { accepted: this.#statistics[0]!, dropped: this.#statistics[1]! };
   }
 
@@ -71,7 +70,17 @@ export class Session {
     this.#isOpen = false;
     open.delete(this);
     this.#cap.close();
-    closed.push(this.#cap);
+    spent.push(this.#cap);
+  }
+
+  /** The kind of link. */
+  #open(name: string, filter: string, ringBytes: number): string {
+    try {
+      return this.#cap.open(name, filter, ringBytes, this.#buffer);
+    } catch (cause) {
+      spent.push(this.#cap);
+      throw failure(name, cause as Error);
+    }
   }
 }
 

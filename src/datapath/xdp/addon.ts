@@ -13,6 +13,7 @@ export type ObjectHandle = Handle<'object'>;
 export type LinkHandle = Handle<'link'>;
 export type RingHandle = Handle<'ring'>;
 export type NetlinkHandle = Handle<'netlink'>;
+export type PacketSocketHandle = Handle<'packetSocket'>;
 
 /** A map as the object file describes it. `type` is BPF_MAP_TYPE_*, `flags` BPF_F_*, sizes are in bytes. */
 export interface MapSpec {
@@ -85,8 +86,10 @@ export interface Addon {
   netlinkOpen(groups: number): NetlinkHandle;
   netlinkSend(socket: NetlinkHandle, message: Uint8Array): void;
   netlinkReceive(socket: NetlinkHandle, out: Uint8Array, waitMs: number): number;
-  /** Frames that packet sockets of this process on an interface accepted since the last call, and how many had no room. */
-  packetStatistics(ifindex: number, out: Uint32Array): void;
+  /** The newest packet socket of this process on an interface. */
+  packetSocket(ifindex: number): PacketSocketHandle;
+  /** Frames that it accepted since the last call, and how many of them had no room; zeros once it is closed. */
+  packetStatistics(socket: PacketSocketHandle, out: Uint32Array): void;
   /** A bit for each of GRO, LRO, TSO and GSO that is on. */
   offloads(name: string): number;
 }
