@@ -2,7 +2,6 @@ import type { Balancer } from './balancer.ts';
 import { draw } from './distribution.ts';
 import type { Random } from './random.ts';
 import type { ClientSpec, Scenario } from './scenario.ts';
-import { InFlight } from './signals.ts';
 
 /** What the next packet of a connection is. */
 export const state = {
@@ -43,7 +42,8 @@ export class Connections {
   /** Requests left. */
   readonly left: Float64Array;
   readonly tries: Uint8Array;
-  readonly inFlight: InFlight;
+  /** When the latest request passed. */
+  readonly sentNs: Float64Array;
   readonly #client: Uint8Array;
   readonly #waiting: Uint8Array;
   readonly #firsts: readonly number[];
@@ -57,6 +57,7 @@ export class Connections {
   readonly #silentBalancer = new Uint8Array(silentMax);
   readonly #silentBackend = new Uint16Array(silentMax);
   readonly #silentNs = new Float64Array(silentMax);
+  readonly #silentSentNs = new Float64Array(silentMax);
   #silentHead = 0;
   #silentCount = 0;
 
@@ -74,7 +75,7 @@ export class Connections {
     this.deadlineNs = new Float64Array(size);
     this.left = new Float64Array(size);
     this.tries = new Uint8Array(size);
-    this.inFlight = new InFlight(size + silentMax);
+    this.sentNs = new Float64Array(size);
     this.#waiting = new Uint8Array(size);
     this.#client = new Uint8Array(size);
     counts.forEach((count, i) => {
@@ -145,7 +146,7 @@ export class Connections {
     this.#unused[client]![this.#unusedCount[client]!++] = c;
   }
 
-  /** A flow went silent with a request in flight: that stays in flight for the load balancer, while the number is used anew. */
+  /** A flow went silent with a request in flight: that stays in flight for the load balancer, while the connection begins anew. */
   leave(c: number, nowNs: number, balancers: readonly Balancer[]): void {
     this.#waiting[c] = 0;
     if (this.#silentCount === silentMax) this.#forgetFirst(balancers);
@@ -153,7 +154,7 @@ export class Connections {
     this.#silentBalancer[at] = this.balancer[c]!;
     this.#silentBackend[at] = this.backend[c]!;
     this.#silentNs[at] = nowNs;
-    balancers[this.balancer[c]!]!.signals[this.backend[c]!]!.rename(c, this.size + at);
+    this.#silentSentNs[at] = this.sentNs[c]!;
   }
 
   /** Forgets what has been silent for too long. */
@@ -165,7 +166,7 @@ export class Connections {
 
   #forgetFirst(balancers: readonly Balancer[]): void {
     const at = this.#silentHead;
-    balancers[this.#silentBalancer[at]!]!.signals[this.#silentBackend[at]!]!.remove(this.size + at);
+    balancers[this.#silentBalancer[at]!]!.take(this.#silentBackend[at]!, this.#silentSentNs[at]!);
     this.#silentHead = (at + 1) % silentMax;
     this.#silentCount--;
   }

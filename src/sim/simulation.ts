@@ -1,4 +1,5 @@
 import type { Policy } from '../control/policy.ts';
+import { signalWord } from '../latency/wheel-signals.ts';
 import { avalanche, slotHashIpv4, vipSeedIpv4 } from '../maglev/hash.ts';
 import { Balancer, handshakeKind, requestKind } from './balancer.ts';
 import { Connections, state } from './connections.ts';
@@ -58,10 +59,7 @@ export class Simulation {
       (_, s) => new Server(scenario, s, new Random(seed, streams.servers + s)),
     );
     this.#clientRandom = scenario.clients.map((_, c) => new Random(seed, streams.clients + c));
-    this.balancers = Array.from(
-      { length: scenario.balancers },
-      () => new Balancer(scenario, policies(), this.#connections.inFlight),
-    );
+    this.balancers = Array.from({ length: scenario.balancers }, () => new Balancer(scenario, policies()));
     this.#vipSeed = vipSeedIpv4(avalanche(seed), 0x0a00_0001, 80, 6);
     this.#firstTick = this.#connections.size;
     this.#firstArrival = this.#firstTick + scenario.balancers;
@@ -189,7 +187,7 @@ export class Simulation {
       this.#scenario.clients[client]!,
       this.#clientRandom[client]!,
     );
-    this.balancers[balancer]!.signals[backend]!.flows++;
+    this.balancers[balancer]!.count(backend, signalWord.flows);
     const { distanceNs: serverNs } = this.#scenario.servers[backend]!;
     const absence = this.#servers[backend]!.absence(nowNs + serverNs);
     const roundTripNs = 2 * (serverNs + distanceNs);
@@ -213,7 +211,7 @@ export class Simulation {
       this.#replace(c, nowNs);
       return;
     }
-    this.balancers[balancer]!.signals[backend]!.synRetransmits++;
+    this.balancers[balancer]!.count(backend, signalWord.synRetransmits);
     if (this.#servers[backend]!.absence(nowNs + distanceNs) === 0) {
       this.#due(c, state.first, nowNs + 2 * (distanceNs + client.distanceNs));
       return;
@@ -226,7 +224,7 @@ export class Simulation {
   #first(c: number, nowNs: number): void {
     const { balancer: balancers, backend: backends, openedNs, tries } = this.#connections;
     const [balancer, backend] = [balancers[c]!, backends[c]!];
-    this.balancers[balancer]!.signals[backend]!.handshakes++;
+    this.balancers[balancer]!.count(backend, signalWord.handshakes);
     if (tries[c] === 0) this.#sample(balancer, handshakeKind, backend, nowNs - openedNs[c]!, nowNs);
     this.#request(c, nowNs);
   }
@@ -240,7 +238,8 @@ export class Simulation {
     this.requests++;
     connections.left[c]!--;
     connections.setWaiting(c, true);
-    this.balancers[balancer]!.signals[backend]!.sent(c, nowNs);
+    this.balancers[balancer]!.sent(backend, nowNs);
+    connections.sentNs[c] = nowNs;
     if (!this.#scenario.affinity && this.#isElsewhere(c)) {
       this.flowsBroken++;
       this.recorder.failed(nowNs, backend, undefined);
@@ -293,11 +292,11 @@ export class Simulation {
   #answered(c: number, nowNs: number): void {
     const connections = this.#connections;
     const [balancer, backend] = [connections.balancer[c]!, connections.backend[c]!];
-    const signals = this.balancers[balancer]!.signals[backend]!;
-    signals.remove(c);
-    signals.responses++;
+    const sentNs = connections.sentNs[c]!;
+    this.balancers[balancer]!.take(backend, sentNs);
+    this.balancers[balancer]!.count(backend, signalWord.responses);
     connections.setWaiting(c, false);
-    this.#sample(balancer, requestKind, backend, nowNs - connections.inFlight.sentNs[c]!, nowNs);
+    this.#sample(balancer, requestKind, backend, nowNs - sentNs, nowNs);
   }
 
   #sample(balancer: number, kind: number, backend: number, latencyNs: number, nowNs: number): void {
@@ -318,17 +317,17 @@ export class Simulation {
   #lost(c: number, nowNs: number): void {
     const connections = this.#connections;
     const [balancer, backend] = [connections.balancer[c]!, connections.backend[c]!];
-    const signals = this.balancers[balancer]!.signals[backend]!;
+    const own = this.balancers[balancer]!;
     if (nowNs >= connections.deadlineNs[c]!) {
-      signals.resets++;
-      signals.remove(c);
+      own.count(backend, signalWord.resets);
+      own.take(backend, connections.sentNs[c]!);
       connections.setWaiting(c, false);
       this.flowsCrashed++;
       this.#replace(c, nowNs);
       return;
     }
-    signals.segments++;
-    signals.retransmits++;
+    own.count(backend, signalWord.segments);
+    own.count(backend, signalWord.retransmits);
     const { distanceNs } = this.#scenario.servers[backend]!;
     if (this.#servers[backend]!.absence(nowNs + distanceNs) !== outcome.silence) {
       const { distanceNs: clientNs } = this.#scenario.clients[connections.clientOf(c)]!;

@@ -4,14 +4,18 @@ import { handshakeKind, requestKind } from '../../src/sim/balancer.ts';
 import type { Scenario } from '../../src/sim/scenario.ts';
 import { simulate } from '../../src/sim/simulate.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
+import { ns } from '../../src/units.ts';
 import { aScenario, underPolicy } from './scenarios.ts';
 
 const aSimulation = (scenario: Scenario) => new Simulation(scenario, () => new Static(), 1);
 
 /** The simulation at its end, under a static table. */
 function atEnd(text: string): Simulation {
-  const simulation = aSimulation(aScenario(text));
+  const scenario = aScenario(text);
+  const simulation = aSimulation(scenario);
   simulation.run();
+  for (const { signals } of simulation.balancers)
+    for (const one of signals) one.update(ns(scenario.durationNs));
   return simulation;
 }
 
@@ -232,7 +236,7 @@ events: [{from: 1s, until: 2s, servers: [s2], crash: ${mode}${more}}]`;
     const simulation = aSimulation(scenario);
     simulation.runUntil(1.5e9);
     const [, s2] = simulation.balancers[0]!.signals;
-    s2!.update(1.5e9);
+    s2!.update(ns(1.5e9));
     expect(s2!.inFlight).toBe(simulation.flowsCrashed);
     expect(s2!.inFlight).toBeGreaterThan(2);
     expect(s2!.oldestNs).toBeGreaterThan(490e6);
@@ -252,10 +256,14 @@ events: [{from: 1s, until: 2s, servers: [s2], crash: ${mode}${more}}]`;
       const simulation = aSimulation(
         aScenario(crash('reset', 'connections: 20, requests_per_connection: 10', more)),
       );
-      simulation.runUntil(1.2e9);
-      const before = simulation.balancers[0]!.signals[1]!.flows;
-      simulation.runUntil(1.9e9);
-      return simulation.balancers[0]!.signals[1]!.flows - before;
+      const [, s2] = simulation.balancers[0]!.signals;
+      const flowsAt = (timeNs: number) => {
+        simulation.runUntil(timeNs);
+        s2!.update(ns(timeNs));
+        return s2!.flows;
+      };
+      const before = flowsAt(1.2e9);
+      return flowsAt(1.9e9) - before;
     };
     expect(flowsDuring('')).toBeGreaterThan(50);
     expect(flowsDuring(', detected_after: 100ms')).toBe(0);
