@@ -38,21 +38,25 @@ const above = new Uint32Array(gapBuckets + modeBuckets);
  * pacing makes as well as waiting.
  *
  * @param histogram gaps by bucket from index `from` on, below 2^14 in all, so that products stay below 2^31
- * @param valleyMax how many buckets more the cut may be lowered through a valley of at most an eighth of the mode. Where
- * each response sets off one request, what lies there are bursts torn apart; acknowledgements of an upload come in pieces.
+ * @param valleyMax more than 0 where each response sets off one request: then the octave below the mode must hold at most
+ * a quarter of it (think time has no such valley), and the cut is lowered by up to this many buckets of at most an eighth of
+ * it, in which lie bursts torn apart. 0 for uploads, whose acknowledgements come in pieces.
  */
 export function chooseCut(histogram: Uint32Array, from: number, valleyMax: number): number {
   for (let i = gapBuckets - 1; i >= 0; i--) above[i] = above[i + 1]! + histogram[from + i]!;
   const damping = 1 + (above[1]! >> 4);
   let best = 0;
-  for (let i = modeBuckets + 1; i < gapBuckets && above[i]! >= gapsAboveMin; i++) {
+  for (let i = modeBuckets + 1; i < gapBuckets - 1 && above[i]! >= gapsAboveMin; i++) {
     if (best === 0 || isSteeper(i, best, damping)) best = i;
   }
   if (best === 0) return 0;
+  // The fall is as steep where the first of the two buckets is nearly empty.
+  if (4 * histogram[from + best]! < histogram[from + best + 1]!) best++;
   const fine = above[0]! - above[best - modeBuckets]!;
   const falls = above[best]! + damping >= fallMin * (above[best + modeBuckets]! + damping);
   if (!falls || fine < above[best]!) return 0;
   const mode = above[best]! - above[best + modeBuckets]!;
+  if (valleyMax > 0 && 4 * (above[best - modeBuckets]! - above[best]!) > mode) return 0;
   let cut = best - 1;
   while (cut > 1 && best - 1 - cut < valleyMax && 8 * histogram[from + cut - 1]! <= mode) cut--;
   return cut;

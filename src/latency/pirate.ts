@@ -7,11 +7,11 @@ import { gapBucketOf, gapBuckets, gapTicksMax } from './gap-cut.ts';
 const gapsPerEpoch = 512;
 
 /** A peak is prominent if it stands out by this part of all gaps (a power of two), and by this many. */
-const prominenceShift = 5;
+const prominenceShift = 7;
 const prominenceMin = 8;
 
-/** Without a valley, gaps down to this many half-octaves below the peak (a quarter of it) belong to it. */
-const peakBuckets = 4;
+/** Without a valley, gaps down to this many half-octaves below the peak (half of it) belong to it. */
+const peakBuckets = 2;
 
 /**
  * A baseline to compare with: our reading of PIRATE ("Measuring Response Latencies Under Asymmetric Routing",
