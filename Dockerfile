@@ -1,10 +1,11 @@
 FROM node:22-bookworm-slim AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends clang gcc libc6-dev libbpf-dev \
+ && apt-get install -y --no-install-recommends clang gcc libc6-dev libbpf-dev g++ make python3 libpcap-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci
+# With its assertions compiled in, the package cap ends the process when an interface goes down.
+RUN CPPFLAGS=-DNDEBUG npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY native native
 COPY src src
@@ -12,7 +13,7 @@ RUN npm run build && npm prune --omit=dev
 
 FROM node:22-bookworm-slim
 ENV NODE_ENV=production
-RUN apt-get update && apt-get install -y --no-install-recommends libbpf1 && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends libbpf1 libpcap0.8 && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/inband
 COPY --from=build /src/package.json ./
 COPY --from=build /src/node_modules node_modules

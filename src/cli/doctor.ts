@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { diagnoseCapture, gatherCapture } from '../doctor/capture.ts';
 import { gatherFacts } from '../doctor/gather.ts';
 import { diagnosisText } from '../doctor/text.ts';
 import { type Diagnosis, diagnose } from '../doctor/verdict.ts';
@@ -12,6 +13,7 @@ interface Flags {
   vip: Endpoint[];
   backend: string[];
   probe: boolean;
+  datapath: 'xdp' | 'capture';
   json?: true;
 }
 
@@ -28,6 +30,11 @@ export function doctorCommand(): Command {
       new Option('--backend <ADDR>', 'whether this backend can be reached; repeatable')
         .argParser(collect((text) => parseBackend(text).name))
         .default([], 'none'),
+    )
+    .addOption(
+      new Option('--datapath <NAME>', 'what is to forward packets')
+        .choices(['xdp', 'capture'])
+        .default('xdp'),
     )
     .option(
       '--no-probe',
@@ -47,9 +54,9 @@ async function run(flags: Flags): Promise<void> {
     interface: flags.interface,
     vips: [...vips.values()],
     backends: [...new Set(flags.backend)].map((name) => parseAddress(name)!),
-    probe: flags.probe,
+    probe: flags.probe && flags.datapath === 'xdp',
   });
-  const diagnosis = diagnose(facts);
+  const diagnosis = flags.datapath === 'xdp' ? diagnose(facts) : diagnoseCapture(facts, gatherCapture(facts));
   const { stdout } = process;
   const paint = stdout.hasColors?.() ? colorPaint : plainPaint;
   stdout.write(

@@ -26,7 +26,8 @@ export function xdpOutlook(facts: InterfaceFacts): XdpOutlook {
   return facts.probe?.code === 'XDP_UNSUPPORTED' ? 'generic' : 'unknown';
 }
 
-function link({ name: interfaceName, link: found, running, driver }: InterfaceFacts): Check {
+/** Whether there is such an interface, and up. */
+export function link({ name: interfaceName, link: found, running, driver }: InterfaceFacts): Check {
   const name = 'link';
   const why = 'packets for the vips arrive there';
   if (!found)
@@ -172,10 +173,11 @@ function vethPeer({ peer }: VethFacts): Check {
   return { name, state: 'failed', found: `${peerName(peer)} ${found}`, ...advice };
 }
 
-function vethChecksums({ peer }: VethFacts): Check {
+/** Whether the other end of a veth computes checksums, which are lost where frames are taken before the kernel does. */
+export function vethChecksums({ peer }: VethFacts): Check {
   const name = 'checksums';
   const why =
-    'checksums that the other end leaves to be computed later are lost in XDP, and nobody can connect';
+    'checksums that the other end leaves to be computed later are lost on the way, and nobody can connect';
   const offload = peer.offloads?.get('tx-checksumming');
   if (offload && !offload.on) return { name, state: 'ok', found: `${peerName(peer)} computes them`, why };
   const advice = {
@@ -203,8 +205,8 @@ function aggregation(facts: InterfaceFacts): Check {
   return { name, state: 'ok', found: 'packets come as they were sent', why };
 }
 
-type VethFacts = InterfaceFacts & { readonly peer: PeerFacts };
-const isVeth = (facts: InterfaceFacts): facts is VethFacts => facts.peer !== undefined;
+export type VethFacts = InterfaceFacts & { readonly peer: PeerFacts };
+export const isVeth = (facts: InterfaceFacts): facts is VethFacts => facts.peer !== undefined;
 
 /** Whether XDP can run on an interface, and how. */
 export function interfaceChecks(facts: InterfaceFacts): Check[] {

@@ -23,7 +23,8 @@ function versionOf(text: string): Version {
 
 const isBefore = (a: Version, b: Version): boolean => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
 
-function node({ node: found }: MachineFacts): Check {
+/** Whether this is a Node.js that inband is made for. */
+export function node({ node: found }: MachineFacts): Check {
   const version = versionOf(found);
   const why = 'inband is made for Node.js 20.19 to 24';
   if (isBefore(version, nodeVersions.first)) return { name: 'node', state: 'failed', found, why };
@@ -56,7 +57,8 @@ function btf({ btf: present }: MachineFacts): Check {
   };
 }
 
-function native({ native: facts }: MachineFacts): Check {
+/** Whether the part in C can be used. */
+export function native({ native: facts }: MachineFacts): Check {
   const name = 'native';
   const why = 'the part of inband in C talks to the kernel';
   if (facts.problem === undefined) return { name, state: 'ok', found: 'built and loads', why };

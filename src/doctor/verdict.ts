@@ -52,7 +52,7 @@ function judge(facts: Facts, machine: Section, asked: readonly Section[]): Verdi
   if (unfit) {
     return {
       state: 'replay-only',
-      text: `replay only: ${unfit.name}: ${unfit.found}`,
+      text: `replay only: ${unfit.name}: ${unfit.found}${elsewhere(facts)}`,
       exitCode: exitCode.environment,
     };
   }
@@ -69,6 +69,12 @@ function judge(facts: Facts, machine: Section, asked: readonly Section[]): Verdi
   }
   return { ...ready(facts, asked), exitCode: exitCode.ok };
 }
+
+/** Where to look next when there is no XDP: what captures needs no BPF. */
+const elsewhere = ({ machine: { platform, native } }: Facts): string =>
+  platform === 'linux' && native.problem === undefined
+    ? '; or capture, see inband doctor --datapath capture'
+    : '';
 
 function ready(facts: Facts, asked: readonly Section[]): Pick<Verdict, 'state' | 'text'> {
   if (!facts.interface) {

@@ -53,7 +53,7 @@ describe('the verdict', () => {
   test('is replay only where the machine cannot, and exits with 5', () => {
     expect(verdict({ machine: machine({ kernel: '4.19.0' }), backends: [silent] })).toEqual({
       state: 'replay-only',
-      text: 'replay only: kernel: 4.19.0',
+      text: 'replay only: kernel: 4.19.0; or capture, see inband doctor --datapath capture',
       exitCode: 5,
     });
   });

@@ -83,7 +83,7 @@ describe('capabilities', () => {
       'CAP_NET_ADMIN',
       'CAP_PERFMON',
     ]);
-    expect([...effectiveCapabilities(status('000001ffffffffff'))]).toHaveLength(4);
+    expect([...effectiveCapabilities(status('000001ffffffffff'))]).toHaveLength(5);
     expect([...effectiveCapabilities('')]).toEqual([]);
   });
 });

@@ -66,6 +66,20 @@ export const capConstructor = (): CapConstructor =>
 /** @throws InbandError as `capConstructor` */
 export const rawSockets = (): RawSocketPackage => required('raw-socket', 'encap=ipip');
 
+/** Why a package cannot be used, by its name; those that can are not there. */
+export function packageProblems(): Map<string, string> {
+  return new Map(
+    ['cap', 'raw-socket'].flatMap((name) => {
+      try {
+        load(name);
+        return [];
+      } catch (error) {
+        return [[name, (error as Error).message.split('\n')[0]!] as const];
+      }
+    }),
+  );
+}
+
 /** Whether `cap` was built with assertions, one of which fails when an interface goes down; false if it is not there. */
 export function capAsserts(): boolean {
   try {

@@ -2,8 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { addon } from './addon.ts';
 import { native } from './native-error.ts';
 
-/** What the xdp datapath needs, by the numbers of linux/capability.h; CAP_SYS_ADMIN stands for BPF and PERFMON too. */
-const capabilities = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 } as const;
+/** What the datapaths need, by the numbers of linux/capability.h; CAP_SYS_ADMIN stands for BPF and PERFMON too. */
+const capabilities = {
+  CAP_NET_ADMIN: 12,
+  CAP_NET_RAW: 13,
+  CAP_SYS_ADMIN: 21,
+  CAP_PERFMON: 38,
+  CAP_BPF: 39,
+} as const;
 export type Capability = keyof typeof capabilities;
 
 /** The effective capabilities of this process among those that matter here. */
