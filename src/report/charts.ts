@@ -42,11 +42,13 @@ export interface ShareChart {
   series: { label: string; color: string; percent: number[] }[];
 }
 
-/** Lines over time on a linear axis from 0; a line has a gap where a value is null. */
+/** Lines over time, on a linear axis from 0 unless `min` says otherwise; a line has a gap where a value is null. */
 export interface LineChart {
   kind: 'lines';
   id: string;
   unit: 'us' | 'percent';
+  /** Start of a logarithmic axis, above 0. */
+  min?: number;
   /** End of the axis of values; a line that goes beyond leaves the chart. */
   max: number;
   timeS: number[];

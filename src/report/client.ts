@@ -77,14 +77,7 @@ function pointPlot(UPlot: typeof uPlot, set: ChartSet, chart: PointChart, color:
     };
   });
   const colors = chart.series.map(({ color }) => color);
-  const options = plotOptions(set, color, colors, series, {
-    scale: { distr: 3, range: () => [min, max] },
-    axis: {
-      splits: () => latencyTicks(min, max),
-      filter: (_plot, ticks) => ticks,
-      values: (_plot, ticks) => ticks.map(latencyText),
-    },
-  });
+  const options = plotOptions(set, color, colors, series, latencyAxis(min, max));
   return [options, [times!, ...values] as uPlot.AlignedData];
 }
 
@@ -128,10 +121,16 @@ function linePlot(set: ChartSet, chart: LineChart, color: Color): Plot {
     }),
   );
   const colors = chart.series.map(({ color }) => color);
-  const options = plotOptions(set, color, colors, series, {
-    scale: { range: () => [0, chart.max] },
-    axis: { values: (_plot, ticks) => ticks.map(text) },
-  });
+  const { min, max } = chart;
+  const options = plotOptions(
+    set,
+    color,
+    colors,
+    series,
+    min === undefined
+      ? { scale: { range: () => [0, max] }, axis: { values: (_plot, ticks) => ticks.map(text) } }
+      : latencyAxis(min, max),
+  );
   const hooks = { drawClear: [(plot: uPlot) => shadeSpan(plot, chart.span, color)] };
   return [{ ...options, hooks }, [chart.timeS, ...chart.series.map(({ values }) => values)]];
 }
@@ -251,6 +250,18 @@ function latencyText(us: number): string {
   return `${Number(value.toPrecision(3))}${unit}`;
 }
 
+/** A logarithmic axis of latencies in microseconds. */
+function latencyAxis(min: number, max: number): { scale: uPlot.Scale; axis: uPlot.Axis } {
+  return {
+    scale: { distr: 3, range: () => [min, max] },
+    axis: {
+      splits: () => latencyTicks(min, max),
+      filter: (_plot, ticks) => ticks,
+      values: (_plot, ticks) => ticks.map(latencyText),
+    },
+  };
+}
+
 /** Round latencies in the range: 1, 2 and 5 of each power of ten, or the powers alone when there are many. */
 function latencyTicks(min: number, max: number): number[] {
   const factors = max / min > 2e3 ? [1] : [1, 2, 5];
@@ -272,5 +283,6 @@ export const clientScript = [
   shadeSpan,
   plotOptions,
   latencyText,
+  latencyAxis,
   latencyTicks,
 ].join('\n');

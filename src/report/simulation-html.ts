@@ -20,7 +20,7 @@ export function simulationHtml(result: SimulationResult): string {
       ? `Share of slots of ${focusText(result.focus)}, mean over the load balancers.`
       : `Share of slots of ${result.backends[0]}, mean over the load balancers.`;
   const body = html`<h1>${result.title}</h1>
-${chartFigure(p99Id, '99th percentile of latency', `As the clients see it.${offAxis(result)}`, 'The figures are in the tables below.')}
+${chartFigure(p99Id, '99th percentile of latency', 'As the clients see it, on a logarithmic axis.', 'The figures are in the tables below.')}
 ${chartFigure(shareId, 'Share over time', shares, 'The figures are in the tables below.')}
 ${phaseTables(result).map(tableSection)}${reaction ? tableSection(reaction) : ''}<p class="empty">${simulationLegend}</p>
 <h2>What was simulated</h2>
@@ -31,29 +31,30 @@ ${factList(simulationFacts(result))}`;
 function chartsOf(result: SimulationResult): ChartSet {
   const [fromS, toS] = result.during_s ?? [result.duration_s, result.duration_s];
   const span = { fromS, toS, label: result.during_s ? 'during' : '' };
-  const stepS = result.policies[0]!.timeline.step_s;
-  const timeS = result.policies[0]!.timeline.p99_ns.map((_, step) => Number((step * stepS).toPrecision(6)));
-  const chart = (id: string, unit: LineChart['unit'], max: number, values: LineSource): LineChart => ({
-    kind: 'lines',
-    id,
-    unit,
-    max,
-    timeS,
-    series: result.policies.map((policy, index) => ({
+  const { step_s, p99_ns } = result.policies[0]!.timeline;
+  const timeS = p99_ns.map((_, step) => Number(((step + 0.5) * step_s).toPrecision(6)));
+  const series = (values: LineSource): LineChart['series'] =>
+    drawingOrder(result).map((policy) => ({
       label: policy.policy,
-      color: colorOf(index),
+      color: colorOf(policy.policy, result),
       values: values(policy).map((value) => (value === null ? null : Number(value.toPrecision(4)))),
-    })),
-    span,
-  });
+    }));
+  const p99Us: LineSource = ({ timeline }) => timeline.p99_ns.map((ns) => (ns === null ? null : ns / 1e3));
+  const { min, max } = p99Range(result);
   return {
     timeS: [0, result.duration_s],
     timeLabel: 'simulated time',
     charts: [
-      chart(p99Id, 'us', p99Top(result), ({ timeline }) =>
-        timeline.p99_ns.map((ns) => (ns === null ? null : ns / 1e3)),
-      ),
-      chart(shareId, 'percent', shareTop(result), (policy) => sharesOf(result, policy)),
+      { kind: 'lines', id: p99Id, unit: 'us', min, max, timeS, series: series(p99Us), span },
+      {
+        kind: 'lines',
+        id: shareId,
+        unit: 'percent',
+        max: shareTop(result),
+        timeS,
+        series: series((policy) => sharesOf(result, policy)),
+        span,
+      },
     ],
     points: [],
   };
@@ -61,8 +62,30 @@ function chartsOf(result: SimulationResult): ChartSet {
 
 type LineSource = (policy: PolicyResult) => readonly (number | null)[];
 
-/** With more policies than colors the last ones share the grey. */
-const colorOf = (index: number): string => seriesColors[index] ?? 'other';
+/** The same policy has the same color on every page. */
+const colors: Readonly<Record<string, string>> = {
+  balance: 'series-1',
+  static: 'series-2',
+  l3: 'series-3',
+  shift: 'series-4',
+  c3: 'series-5',
+  'peak-ewma': 'series-6',
+  prequal: 'series-7',
+  oracle: 'other',
+};
+
+/** A policy with settings has a color that is left over; where none is, the grey. */
+function colorOf(name: string, { policies }: SimulationResult): string {
+  const own = colors[name];
+  if (own !== undefined) return own;
+  const names = policies.map(({ policy }) => policy);
+  const left = seriesColors.filter((color) => !names.some((one) => colors[one] === color));
+  return left[names.filter((one) => colors[one] === undefined).indexOf(name)] ?? 'other';
+}
+
+/** Ours is drawn last, over the others. */
+const drawingOrder = ({ policies }: SimulationResult): PolicyResult[] =>
+  policies.toSorted((a, b) => Number(a.policy === 'balance') - Number(b.policy === 'balance'));
 
 /** Percent of slots of the focus, or of the first backend where nothing should change. */
 function sharesOf({ focus, backends }: SimulationResult, { timeline }: PolicyResult): number[] {
@@ -72,20 +95,18 @@ function sharesOf({ focus, backends }: SimulationResult, { timeline }: PolicyRes
   );
 }
 
-function shareTop(result: SimulationResult): number {
-  const most = Math.max(...result.policies.flatMap((policy) => sharesOf(result, policy)));
-  return Math.min(112, most * 1.2);
-}
+/** Room above the highest line for the name of the shaded span. */
+const shareTop = (result: SimulationResult): number =>
+  Math.min(112, 1.2 * Math.max(...result.policies.flatMap((policy) => sharesOf(result, policy))));
 
-/** The axis ends at twice the largest p99 of any phase: single peaks would flatten the rest. */
-function p99Top({ policies }: SimulationResult): number {
-  const phases = policies.flatMap(({ phases }) => phases.map(({ p99_ns }) => (p99_ns ?? 0) / 1e3));
-  return 2 * Math.max(1, ...phases);
-}
-
-function offAxis(result: SimulationResult): string {
-  const top = p99Top(result) * 1e3;
-  const values = result.policies.flatMap(({ timeline }) => timeline.p99_ns.filter((value) => value !== null));
-  const off = values.filter((value) => value > top).length;
-  return off === 0 ? '' : ` Above the axis: ${off} of ${values.length} points.`;
+/** All points of p99, with a little room on both sides. */
+function p99Range({ policies }: SimulationResult): { min: number; max: number } {
+  const known = policies.flatMap(({ timeline }) =>
+    timeline.p99_ns.filter((ns) => ns !== null && ns > 0),
+  ) as number[];
+  const [min, max] = known.reduce(
+    ([least, most], ns) => [Math.min(least, ns), Math.max(most, ns)],
+    [Number.POSITIVE_INFINITY, 0],
+  );
+  return known.length === 0 ? { min: 1, max: 1e3 } : { min: (0.7 * min) / 1e3, max: (2 * max) / 1e3 };
 }

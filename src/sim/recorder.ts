@@ -37,7 +37,7 @@ export interface Step {
   readonly p50Ns: number;
   readonly p99Ns: number;
   readonly failed: number;
-  /** Mean over the load balancers. */
+  /** Mean over the step and the load balancers. */
   readonly shares: readonly number[];
 }
 
@@ -53,6 +53,8 @@ export class Recorder {
   readonly #stepNs: number;
   readonly #step = new Sketch();
   #stepFailed = 0;
+  /** Integral of each backend's share over the step's time, over all load balancers. */
+  readonly #stepShareNs: Float64Array;
   #stepEndNs: number;
   /** 0 to 2; -1 while the run warms up. */
   #phase = -1;
@@ -68,6 +70,7 @@ export class Recorder {
     this.phases = phaseNames.map(() => new Phase(scenario.servers.length));
     this.#stepNs = scenario.durationNs / stepCount;
     this.#stepEndNs = this.#stepNs;
+    this.#stepShareNs = new Float64Array(scenario.servers.length);
     this.#phaseEndNs = scenario.warmupNs;
     this.#shares = balancers.map(({ pool }) => Float64Array.from(pool.shares));
     this.#sinceNs = new Float64Array(balancers.length);
@@ -94,6 +97,7 @@ export class Recorder {
 
   /** The shares of a load balancer have changed. */
   changed(index: number, nowNs: number): void {
+    if (nowNs >= this.#stepEndNs) this.#endSteps(nowNs);
     if (nowNs >= this.#phaseEndNs) this.#endPhases(nowNs);
     this.#integrate(index, nowNs);
     this.#shares[index]!.set(this.#balancers[index]!.pool.shares);
@@ -130,9 +134,10 @@ export class Recorder {
   #integrate(index: number, nowNs: number): void {
     const spanNs = nowNs - this.#sinceNs[index]!;
     this.#sinceNs[index] = nowNs;
+    const shares = this.#shares[index]!;
+    for (let b = 0; b < shares.length; b++) this.#stepShareNs[b]! += shares[b]! * spanNs;
     if (this.#phase < 0) return;
     const phase = this.phases[this.#phase]!;
-    const shares = this.#shares[index]!;
     phase.spanNs += spanNs;
     for (let b = 0; b < shares.length; b++) {
       phase.shareNs[b]! += shares[b]! * spanNs;
@@ -143,17 +148,18 @@ export class Recorder {
   #endSteps(nowNs: number): void {
     while (nowNs >= this.#stepEndNs && this.steps.length < stepCount) {
       const step = this.#step;
-      const mean = (b: number) =>
-        this.#shares.reduce((sum, shares) => sum + shares[b]!, 0) / this.#shares.length;
+      for (let i = 0; i < this.#balancers.length; i++) this.#integrate(i, this.#stepEndNs);
+      const timeNs = this.#stepNs * this.#balancers.length;
       this.steps.push({
         atNs: this.#stepEndNs - this.#stepNs,
         count: step.count,
         p50Ns: step.percentileNs(50),
         p99Ns: step.percentileNs(99),
         failed: this.#stepFailed,
-        shares: this.#scenario.servers.map((_, b) => mean(b)),
+        shares: Array.from(this.#stepShareNs, (shareNs) => shareNs / timeNs),
       });
       step.reset();
+      this.#stepShareNs.fill(0);
       this.#stepFailed = 0;
       // Not added up, so that the last step ends with the run.
       this.#stepEndNs = (this.steps.length + 1) * this.#stepNs;
