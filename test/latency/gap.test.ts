@@ -274,27 +274,37 @@ it('backends have cuts of their own', () => {
 });
 
 it('whatever comes, samples are between 16 us and 2.1 s, and the same each time', () => {
-  const anySent = fc.record({
-    flow: fc.constantFrom(0, 0, 0, 0, 1, 2, 3, 3, 3, 3),
-    after: fc.oneof(
-      { weight: 20, arbitrary: fc.nat(3) },
-      { weight: 5, arbitrary: fc.constantFrom(270, 2000) },
-      { weight: 1, arbitrary: fc.constantFrom(-500, 3e6, 80e6) },
-    ),
-    flags: fc.constantFrom(...new Array(30).fill(tcpAck), tcpSyn, tcpRst),
-    ack: fc.constantFrom(...new Array(20).fill(1), 2),
-    payload: fc.constantFrom(0, 1, 30, 100, 1250, 1448, 1448, 65_535),
+  const disturbance = fc.record({
+    at: fc.nat(999),
+    flow: fc.nat(3),
+    after: fc.constantFrom(0, 1, 270, 4000, -500, 3e6, 80e6),
+    flags: fc.constantFrom(tcpAck, tcpSyn, tcpRst),
+    ack: fc.nat(3),
+    payload: fc.constantFrom(0, 1, 30, 100, 1250, 65_535),
   });
-  const arrivals = fc.array(anySent, { maxLength: 60 }).map((some) => {
-    let us = 0;
-    // Each flow keeps its protocol.
-    return Array.from({ length: 40 }, () => some)
-      .flat()
-      .map(({ after, ...sent }) => {
-        us += after;
-        return { ...sent, proto: sent.flow < 2 ? 6 : 17, us };
-      });
-  });
+  const arrivals = fc
+    .record({
+      flow: fc.nat(3),
+      payload: fc.constantFrom(100, 1448),
+      offsets: fc.array(fc.nat(12), { minLength: 2, maxLength: 8 }),
+      everyUs: fc.integer({ min: 120, max: 9000 }),
+      disturbances: fc.array(disturbance, { maxLength: 20 }),
+    })
+    .map(({ flow, payload, offsets, everyUs, disturbances }) => {
+      const sent: Sent[] = bursts(
+        200,
+        everyUs,
+        [...offsets].sort((a, b) => a - b),
+        { flow, payload },
+      );
+      for (const { at, after, ...other } of disturbances) {
+        const i = at % sent.length;
+        sent.splice(i, 0, { ...other, us: sent[i]!.us });
+        for (const later of sent.slice(i)) later.us += after;
+      }
+      // Each flow keeps its protocol.
+      return sent.map((one) => ({ ...one, proto: one.flow! < 2 ? 6 : 17 }));
+    });
   let count = 0;
   fc.assert(
     fc.property(arrivals, (sent) => {
@@ -305,5 +315,5 @@ it('whatever comes, samples are between 16 us and 2.1 s, and the same each time'
     }),
     { numRuns: 200 },
   );
-  expect(count).toBeGreaterThan(100);
+  expect(count).toBeGreaterThan(1000);
 });
