@@ -179,7 +179,11 @@ export class QuicEstimator implements Estimator {
   /** Takes in a plausible period; whether it and those before agree. */
   #isAlive(flow: number, period: number): boolean {
     const mean = this.#mean[flow]!;
-    if (this.#periods[flow] === 0 || period >> 2 > mean) {
+    if (this.#periods[flow]! > 0 && period >> 2 > mean) {
+      this.#periods[flow] = 0;
+      return false;
+    }
+    if (this.#periods[flow] === 0) {
       this.#periods[flow] = 1;
       this.#mean[flow] = period;
       this.#deviation[flow] = period >> 1;
