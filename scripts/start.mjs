@@ -1,4 +1,5 @@
-// Shows what inband does: the demo where this machine allows it, else a replay of a capture of such a run.
+// Shows what inband does: the demo where this machine allows it, by XDP or, where BPF is refused, by capturing; else a
+// replay of a capture of such a run.
 import { spawnSync } from 'node:child_process';
 import process from 'node:process';
 

@@ -50,7 +50,7 @@ function captureInstead(options: DatapathOptions, refusal: InbandError): Datapat
     return CaptureDatapath.open(options, `no XDP: ${refusal.message}`);
   } catch (error) {
     if (!(error instanceof InbandError)) throw error;
-    throw new InbandError(refusal.code, refusal.message, {
+    throw new InbandError(error.code, refusal.message, {
       hint: `${refusal.hint ?? ''}; nor does capturing work: ${error.message}${error.hint ? `; ${error.hint}` : ''}`,
       cause: error,
     });
