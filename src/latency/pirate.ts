@@ -33,7 +33,7 @@ export class Pirate implements Estimator {
   readonly name = 'pirate';
   readonly kinds = ['pirate'];
   readonly bytesPerFlow = 16;
-  /** Per flow: time of the last packet, and of the first packet of its burst, in ns. */
+  /** Per flow: time of the last packet, and of the first packet of its burst, in ns; NaN where that is not known. */
   readonly #times: Float64Array;
   /** Per backend: gaps by bucket, gaps in this epoch, smallest bucket of gaps that are waits (0 without). */
   readonly #histogram: Uint32Array;
@@ -49,7 +49,7 @@ export class Pirate implements Estimator {
 
   open(flow: number, _backend: number, _packet: Packet, now: Ns): void {
     this.#times[2 * flow] = now;
-    this.#times[2 * flow + 1] = now;
+    this.#times[2 * flow + 1] = Number.NaN;
   }
 
   observe(flow: number, backend: number, _packet: Packet, now: Ns, emit: Emit): void {
@@ -57,7 +57,7 @@ export class Pirate implements Estimator {
     const latency = Math.floor((now - this.#times[2 * flow + 1]!) / 64);
     this.#times[2 * flow] = now;
     if (gap < 0 || gap >= gapTicksMax) {
-      this.#times[2 * flow + 1] = now;
+      this.#times[2 * flow + 1] = Number.NaN;
       return;
     }
     const bucket = gapBucketOf(gap);

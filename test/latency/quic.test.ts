@@ -16,7 +16,7 @@ interface Long {
   version?: number;
   to?: number[];
   from?: number[];
-  token?: number[];
+  token?: readonly number[];
   /** Payload of the datagram in bytes. */
   bytes?: number;
 }
