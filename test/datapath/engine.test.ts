@@ -6,6 +6,7 @@ import { EnsembleTimeout } from '../../src/latency/ensemble.ts';
 import { type Emit, type Estimator, latencyNsMax } from '../../src/latency/estimator.ts';
 import { FixedTimeout } from '../../src/latency/fixed.ts';
 import { Handshake } from '../../src/latency/handshake.ts';
+import { PrefixLimit } from '../../src/latency/prefix.ts';
 import { Packet, tcpAck, tcpFin, tcpPsh, tcpRst, tcpSyn } from '../../src/net/packet.ts';
 import { ns } from '../../src/units.ts';
 import { buildFrame, ip } from '../support/frames.ts';
@@ -30,7 +31,7 @@ interface Sample {
 }
 
 /** An engine whose new flows go to `world.next`, and all that it says. */
-function aWorld(estimators: Estimator[] = [], capacity = flowsMin) {
+function aWorld(estimators: Estimator[] = [], capacity = flowsMin, limit?: PrefixLimit) {
   const flows = new FlowTable(capacity, seededSecret(1));
   const samples: Sample[] = [];
   const assigned: number[] = [];
@@ -46,6 +47,7 @@ function aWorld(estimators: Estimator[] = [], capacity = flowsMin) {
     (kind, latencyNs, { srcPort }, vip, backend, now) => {
       samples.push({ kind: engine.kinds[kind]!, latencyNs, srcPort, vip, backend, now });
     },
+    limit,
   );
   /** Forwards one packet and returns its backend. */
   const send = (sent: Sent): number => {
@@ -348,6 +350,24 @@ describe('samples', () => {
     send({});
     expect(samples.map(({ latencyNs }) => latencyNs)).toEqual([0, latencyNsMax]);
     expect(engine.counters).toMatchObject({ samplesNegative: 2, samplesTooLong: 1 });
+  });
+
+  it('a client prefix adds so many of a kind to a backend and no more, and what is refused is counted', () => {
+    const scripted = new Scripted();
+    const { engine, send, samples } = aWorld([scripted], flowsMin, new PrefixLimit(3, 1));
+    for (const src of ['10.0.0.1', '10.0.0.2', '10.0.1.1']) {
+      send({ src });
+      scripted.script.push([0, -1], [0, 1], [0, 2], [1, 3]);
+      send({ src });
+      scripted.script.length = 0;
+    }
+    // The second client of 10.0.0.0/24 finds one sample left of its first kind; negative ones take nothing.
+    expect(samples.map(({ latencyNs }) => latencyNs)).toEqual([1, 2, 3, 1, 3, 1, 2, 3]);
+    expect(engine.counters).toMatchObject({ samplesNegative: 3, samplesLimited: 1 });
+    send({ src: '10.0.0.1', now: 2 ** 23 });
+    scripted.script.push([0, 9]);
+    send({ src: '10.0.0.1', now: 2 ** 23 });
+    expect(samples.at(-1)!.latencyNs).toBe(9);
   });
 
   it('time that goes backwards gives a negative sample, which is dropped', () => {
