@@ -13,12 +13,12 @@ const after = (ms: number | null): string =>
 
 const latencyColumns: readonly Column[] = [
   ['policy', ({ policy }) => policy],
-  ['requests', (_, { requests }) => formatCount(requests)],
-  ['failed', (_, { failed }) => formatCount(failed)],
   ['p50', (_, { p50_ns }) => latency(p50_ns)],
   ['p95', (_, { p95_ns }) => latency(p95_ns)],
   ['p99', (_, { p99_ns }) => latency(p99_ns)],
   ['mean', (_, { mean_ns }) => latency(mean_ns)],
+  ['failed', (_, { failed }) => formatCount(failed)],
+  ['requests', (_, { requests }) => formatCount(requests)],
   ['slots moved', (_, { slots_moved }) => formatCount(slots_moved)],
   ['share sd', (_, { backends }) => formatPercent(Math.max(...backends.map(({ share_sd }) => share_sd)))],
 ];
@@ -42,13 +42,13 @@ export function reactionTable({ policies, focus }: SimulationResult): Table | un
   return {
     title: 'Reaction',
     note: focusText(focus),
-    head: ['policy', 'share before', 'settled at', 'react', 'recover', 'flows broken', 'flows crashed'],
+    head: ['policy', 'react', 'recover', 'configured', 'settled', 'flows broken', 'flows crashed'],
     rows: policies.map((policy) => [
       policy.policy,
-      formatPercent(policy.focus_share?.configured),
-      formatPercent(policy.focus_share?.settled),
       after(policy.react_ms),
       after(policy.recover_ms),
+      formatPercent(policy.focus_share?.configured),
+      formatPercent(policy.focus_share?.settled),
       formatCount(policy.flows_broken),
       formatCount(policy.flows_crashed),
     ]),
@@ -67,7 +67,8 @@ export const focusText = (focus: readonly string[]): string =>
 export const simulationLegend =
   "Latencies are the client's, from sending a request to its response; failed requests count with their timeout if they " +
   'had to wait for it. share sd: the largest standard deviation of any share, over time and load balancers. react: 90 % of ' +
-  'the way to the share of the second half of the phase. recover: within 5 % of the configured share for good.';
+  'the way to the share that the backends in question settled at, which is that of the second half of the change. ' +
+  'recover: within 5 % of the configured share for good.';
 
 export function simulationFacts(result: SimulationResult): Fact[] {
   const { scenario, duration_s, load_balancers, backends, seed, policies } = result;
