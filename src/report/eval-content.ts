@@ -55,7 +55,7 @@ const turnColumns: readonly Column[] = [
 
 /** How a row is called: an estimator, or one kind of those that it has. */
 export function rowName(estimator: string, kind: string | null): string {
-  return kind === null || kind === estimator ? estimator : `${estimator}: ${kind}`;
+  return kind === null || kind === estimator ? estimator : `${estimator}:${kind}`;
 }
 
 /** Whether a row stands for all that an estimator gives, rather than for one of its kinds. */

@@ -84,7 +84,7 @@ const sharesId = 'shares';
 
 /** The truth of a handshake is what `handshake` estimates; every other estimator is after responses. */
 const isTruthOf = (kind: string, estimator: string): boolean =>
-  (kind === 'handshake') === estimator.startsWith('handshake');
+  (kind === 'handshake') === /(?:^|:)handshake$/.test(estimator);
 
 /** Fraction of all points that may lie off the axis of latencies on either side: a few extremes would flatten the rest. */
 const offAxis = 0.001;

@@ -42,7 +42,7 @@ describe('in a terminal', () => {
       '1%',
       '2.5%',
     ]);
-    expect(lines.some((line) => line.startsWith('auto: request'))).toBe(true);
+    expect(lines.some((line) => line.startsWith('auto:request'))).toBe(true);
     expect(lines).toContain('No samples: quic.');
   });
 
@@ -157,7 +157,7 @@ describe('as a page', () => {
 
   test('tables, steps and cost are all there', () => {
     const page = evalHtml(anEvaluation(), [aTimeline('web')]);
-    for (const text of ['Step of s2 at 1.29s', 'auto over all captures', 'bytes per flow', 'auto: request']) {
+    for (const text of ['Step of s2 at 1.29s', 'auto over all captures', 'bytes per flow', 'auto:request']) {
       expect(page).toContain(text);
     }
   });

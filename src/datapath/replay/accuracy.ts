@@ -1,6 +1,7 @@
-import { median, quantile, Reservoir } from './reservoir.ts';
+import { signedKinds } from '../../latency/estimator.ts';
+import { mean, median, quantile, Reservoir } from './reservoir.ts';
 import type { EstimatorError } from './result.ts';
-import type { TruthKind } from './truth.ts';
+import { type TruthKind, truthKindOf } from './truth.ts';
 
 /** Length of the windows that a controller would compare: estimators.md speaks of 100 ms. */
 const windowNs = 100e6;
@@ -26,8 +27,9 @@ class Windows {
     window.add(latencyNs);
   }
 
-  medians(): Map<number, number> {
-    return new Map([...this.#windows].map(([at, { values }]) => [at, median(values)!]));
+  /** What each window is typically like: the median, or the mean of kinds of which only that tells something. */
+  typical(isSigned: boolean): Map<number, number> {
+    return new Map([...this.#windows].map(([at, { values }]) => [at, (isSigned ? mean : median)(values)!]));
   }
 }
 
@@ -43,12 +45,15 @@ class BackendAccuracy {
  */
 export class Accuracy {
   readonly #kinds: readonly TruthKind[];
+  /** Kinds whose single samples may be negative: only means of them tell something. */
+  readonly #isSigned: readonly boolean[];
   readonly #samples: (BackendAccuracy | undefined)[] = [];
   readonly #truths: (Windows | undefined)[] = [];
 
-  /** @param kinds for each kind of sample, the kind of truth that it estimates */
-  constructor(kinds: readonly TruthKind[]) {
-    this.#kinds = kinds;
+  /** @param kinds names of the kinds of samples */
+  constructor(kinds: readonly string[]) {
+    this.#kinds = kinds.map(truthKindOf);
+    this.#isSigned = kinds.map((kind) => signedKinds.includes(kind));
   }
 
   addTruth(backend: number, kind: TruthKind, sentNs: number, latencyNs: number): void {
@@ -64,7 +69,8 @@ export class Accuracy {
 
   /** @param truthNs latency of the request that the sample began with; NaN if it is not known */
   addError(backend: number, kind: number, latencyNs: number, truthNs: number): void {
-    if (truthNs > 0) this.#of(backend, kind).errors.add((latencyNs - truthNs) / truthNs);
+    if (truthNs > 0 && !this.#isSigned[kind])
+      this.#of(backend, kind).errors.add((latencyNs - truthNs) / truthNs);
   }
 
   #of(backend: number, kind: number): BackendAccuracy {
@@ -85,7 +91,7 @@ export class Accuracy {
     const errors = Float64Array.from(found.flatMap(({ samples }) => samples!.errors.values)).sort();
     const absolute = errors.map(Math.abs).sort();
     const windows = Float64Array.from(
-      found.flatMap(({ truth, samples }) => windowErrors(samples!.windows, truth)),
+      found.flatMap(({ truth, samples }) => windowErrors(samples!.windows, truth, this.#isSigned[kind]!)),
     ).sort();
     return {
       matched: found.reduce((sum, { samples }) => sum + samples!.errors.total, 0),
@@ -100,9 +106,9 @@ export class Accuracy {
   }
 }
 
-function windowErrors(samples: Windows, truth: Windows | undefined): number[] {
-  const truths = truth?.medians() ?? new Map<number, number>();
-  return [...samples.medians()].flatMap(([at, estimate]) => {
+function windowErrors(samples: Windows, truth: Windows | undefined, isSigned: boolean): number[] {
+  const truths = truth?.typical(isSigned) ?? new Map<number, number>();
+  return [...samples.typical(isSigned)].flatMap(([at, estimate]) => {
     const actual = truths.get(at);
     return actual ? [Math.abs(estimate / actual - 1)] : [];
   });

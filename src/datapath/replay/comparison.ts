@@ -4,7 +4,7 @@ import { Accuracy } from './accuracy.ts';
 import { Timeline } from './recorder.ts';
 import type { EstimatorError, LatencySeries } from './result.ts';
 import { ServerTruth } from './server-truth.ts';
-import type { TruthFile, TruthKind } from './truth.ts';
+import { type TruthFile, type TruthKind, truthKindOf } from './truth.ts';
 
 /** Flow starts remembered per client port, to tell the backend of a row of the truth. */
 const startsMax = 10_000;
@@ -25,8 +25,8 @@ export class Comparison {
    * @param file the truth; without it, what both directions of the capture tell
    */
   constructor(kinds: readonly string[], file: TruthFile | undefined, timeline: boolean) {
-    this.#kinds = kinds.map((kind) => (kind === 'handshake' ? 'handshake' : 'response'));
-    this.#accuracy = new Accuracy(this.#kinds);
+    this.#kinds = kinds.map(truthKindOf);
+    this.#accuracy = new Accuracy(kinds);
     this.#timeline = timeline ? new Timeline() : undefined;
     this.#file = file;
     if (file) return;

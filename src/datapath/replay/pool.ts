@@ -15,10 +15,10 @@ export class ReplayPool {
   changes = 0;
   readonly history = new ShareHistory();
   readonly #policy: Policy;
-  readonly #kind: string;
+  readonly #kinds: readonly string[];
   readonly #backends: PoolBackend[] = [];
-  /** Samples of each member since the policy last reset them. */
-  readonly #windows: Window[] = [];
+  /** Per kind: samples of each member since the pool or its policy last reset them. */
+  readonly #windows: readonly Window[][];
   /** Number among all backends of each pool member, and back. */
   readonly #numbers: number[] = [];
   readonly #members = new Map<number, number>();
@@ -26,10 +26,11 @@ export class ReplayPool {
   #pool: Pool;
   #stale = true;
 
-  /** @param kind of the samples that it is given */
-  constructor(policy: Policy, kind: string) {
+  /** @param kinds of the samples that it is given */
+  constructor(policy: Policy, kinds: readonly string[]) {
     this.#policy = policy;
-    this.#kind = kind;
+    this.#kinds = kinds;
+    this.#windows = kinds.map(() => []);
     this.#pool = this.#create();
   }
 
@@ -50,21 +51,21 @@ export class ReplayPool {
     this.#members.set(number, this.#backends.length);
     this.#backends.push(backend);
     this.#numbers.push(number);
-    this.#windows.push(new Window());
+    for (const windows of this.#windows) windows.push(new Window());
     this.#pool = this.#create();
     this.#stale = true;
   }
 
   #create(): Pool {
-    const [policy, backends, windows] = [this.#policy, [...this.#backends], [...this.#windows]];
-    return new Pool({ policy, backends, kinds: [this.#kind], windows: [windows] });
+    const windows = this.#windows.map((row) => [...row]);
+    return new Pool({ policy: this.#policy, backends: [...this.#backends], kinds: this.#kinds, windows });
   }
 
-  /** Takes a sample of the kind that the policy acts on; those of backends outside the pool are no business of it. */
-  sampled(number: number, latencyNs: number, now: Ns): void {
+  /** Takes a sample of one of its kinds, by number; those of backends outside the pool are no business of it. */
+  sampled(number: number, kind: number, latencyNs: number, now: Ns): void {
     const member = this.#members.get(number);
     if (member === undefined) return;
-    this.#windows[member]!.record(latencyNs);
+    this.#windows[kind]![member]!.record(latencyNs);
     this.history.advance(now, this.#pool.shares);
     if (!this.#pool.decide(now)) return;
     this.changes++;

@@ -1,6 +1,7 @@
 import { FlowTable, flowTimeoutsDefault } from '../../flow/table.ts';
 import { seededSecret } from '../../flow/tabulation.ts';
 import { VipTable } from '../../flow/vips.ts';
+import type { Estimator } from '../../latency/estimator.ts';
 import { PrefixLimit } from '../../latency/prefix.ts';
 import { createEstimators } from '../../latency/registry.ts';
 import { Packet } from '../../net/packet.ts';
@@ -52,8 +53,10 @@ export class Replay {
   readonly engine: Engine;
   readonly recorder: Recorder;
   readonly pool: ReplayPool;
-  /** Kind of sample that the policy acts on: the first of an ensemble, else the first there is. */
-  readonly policyKind: number;
+  /** What results call each kind of sample: `handshake`, or `auto:request` of an estimator with several. */
+  readonly labels: readonly string[];
+  /** The estimator whose samples the policy acts on: `auto`, else the first of an ensemble, else the first there is. */
+  readonly policyEstimator: string;
   comparison: Comparison | undefined;
   readonly #directions: Directions;
   readonly #latencies: Timeline | undefined;
@@ -77,13 +80,14 @@ export class Replay {
       { timeoutsNs: options.timeoutsNs, epochNs: options.epochNs },
       { flows: flows.capacity, backends: backendsMax },
     );
+    const feed = policyFeed(estimators);
     this.engine = new Engine(
       flows,
       estimators,
       (packet, vip) => this.#assign(packet, vip, this.#frame),
       (kind, latencyNs, packet, vip, backend, now) => {
         this.recorder.window(backend, kind).record(latencyNs);
-        this.#latencies?.add(this.engine.kinds[kind]!, backend, now, latencyNs);
+        this.#latencies?.add(this.labels[kind]!, backend, now, latencyNs);
         this.comparison?.sample(
           kind,
           latencyNs,
@@ -93,18 +97,19 @@ export class Replay {
           now,
           this.#baseS ?? 0,
         );
-        if (kind === this.policyKind) this.pool.sampled(backend, latencyNs, ns(now - this.tally.firstNs));
+        const own = kind - feed.from;
+        if (own >= 0 && own < feed.kinds.length)
+          this.pool.sampled(backend, own, latencyNs, ns(now - this.tally.firstNs));
         this.#csv?.add(kind, latencyNs, packet, vip, this.backends.names[backend]!, now, this.#baseS ?? 0);
       },
       new PrefixLimit(options.samplesPerPrefix ?? 0, hashSeed),
     );
-    const { kinds } = this.engine;
-    this.policyKind = Math.max(
-      0,
-      kinds.findIndex((kind) => kind.startsWith('ensemble')),
+    this.labels = estimators.flatMap(({ name, kinds }) =>
+      kinds.map((kind) => (kinds.length === 1 ? kind : `${name}:${kind}`)),
     );
-    this.recorder = new Recorder(kinds);
-    this.pool = new ReplayPool(options.policy, kinds[this.policyKind]!);
+    this.recorder = new Recorder(this.labels);
+    this.policyEstimator = feed.name;
+    this.pool = new ReplayPool(options.policy, feed.kinds);
     this.#latencies = options.timeline ? new Timeline() : undefined;
     this.#assign = assignByVip(this.vips, this.backends);
   }
@@ -119,7 +124,8 @@ export class Replay {
     const { kinds } = this.engine;
     const truth = options.truth === undefined ? undefined : await TruthFile.load(options.truth);
     if (truth || options.useServer) this.comparison = new Comparison(kinds, truth, options.timeline);
-    if (options.samples !== undefined) this.#csv = await SamplesCsv.create(options.samples, kinds, vips);
+    if (options.samples !== undefined)
+      this.#csv = await SamplesCsv.create(options.samples, this.labels, vips);
   }
 
   async file(path: string): Promise<void> {
@@ -201,4 +207,16 @@ export class Replay {
     const flow = flows.find(packet.dst0, packet.dst1, packet.dst2, packet.dst3, portAndVip, ns(nowNs));
     if (flow >= 0) this.comparison.server(packet, flow, flows.backend(flow), ns(nowNs));
   }
+}
+
+/** The estimator that feeds the policy, with the number of its first kind among all. */
+function policyFeed(estimators: readonly Estimator[]): {
+  name: string;
+  kinds: readonly string[];
+  from: number;
+} {
+  const wanted = [/^auto$/, /^ensemble/].map((name) => estimators.findIndex((one) => name.test(one.name)));
+  const at = wanted.find((index) => index >= 0) ?? 0;
+  const from = estimators.slice(0, at).reduce((sum, { kinds }) => sum + kinds.length, 0);
+  return { name: estimators[at]!.name, kinds: estimators[at]!.kinds, from };
 }

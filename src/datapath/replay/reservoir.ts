@@ -38,3 +38,8 @@ export function quantile(sorted: ArrayLike<number>, q: number): number | null {
 export function median(values: readonly number[]): number | null {
   return quantile(Float64Array.from(values).sort(), 0.5);
 }
+
+/** The mean of values; null if there are none. */
+export function mean(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -39,9 +39,10 @@ interface FlowTruth {
 type OnTruth = (kind: TruthKind, flow: number, sentNs: number, latencyNs: number) => void;
 
 /**
- * True latencies of TCP flows from a capture that has both directions: from a client's segment to the first server
+ * True latencies of flows from a capture that has both directions: from a client's segment to the first server
  * packet that acknowledges it and carries data. In an upload, where the server has nothing to say, the first
  * acknowledgement counts. A handshake is from the only SYN to the SYN-ACK. Retransmitted segments have no truth.
+ * Of UDP, where nothing says what answers what: from the first datagram after an answer to the next answer.
  *
  * The latencies are those seen where the capture was made; near the client they are the client's.
  */
@@ -59,8 +60,11 @@ export class ServerTruth {
    * @param isFirst whether it is the flow's first: the number may have been another flow's before
    */
   client(packet: Packet, flow: number, isFirst: boolean, now: Ns): void {
-    if (packet.proto !== ipProtoTcp) return;
     const truth = (isFirst ? undefined : this.#flows.get(flow)) ?? this.#restart(flow);
+    if (packet.proto !== ipProtoTcp) {
+      this.#datagram(truth, now);
+      return;
+    }
     if ((packet.tcpFlags & (tcpSyn | tcpAck)) === tcpSyn) {
       truth.synNs = isFirst ? now : Number.NaN;
       truth.synLatencyNs = -1;
@@ -82,6 +86,7 @@ export class ServerTruth {
   /** A packet from the server, of the flow with this number. */
   server(packet: Packet, flow: number, now: Ns): void {
     const truth = this.#flows.get(flow);
+    if (truth && packet.proto !== ipProtoTcp) this.#answer(truth.segments, flow, now);
     if (!truth || packet.proto !== ipProtoTcp || (packet.tcpFlags & tcpAck) === 0) return;
     if ((packet.tcpFlags & tcpSyn) !== 0) {
       if (truth.synLatencyNs === -1 && !Number.isNaN(truth.synNs)) {
@@ -94,6 +99,20 @@ export class ServerTruth {
     if (packet.payloadLength === 0 && truth.silent < uploadAfter) return;
     for (const segment of truth.segments) {
       if (((packet.ack - segment.end) | 0) < 0) break;
+      if (Number.isNaN(segment.latencyNs)) this.#answer([segment], flow, now);
+    }
+  }
+
+  /** A datagram of a client: a question, unless one is waiting already. */
+  #datagram({ segments }: FlowTruth, now: Ns): void {
+    if (segments.length > 0 && Number.isNaN(segments.at(-1)!.latencyNs)) return;
+    segments.push({ sentNs: now, end: 0, latencyNs: Number.NaN, waiting: [] });
+    if (segments.length > segmentsMax) segments.shift();
+  }
+
+  /** Those of the segments that wait are answered now. */
+  #answer(segments: readonly Segment[], flow: number, now: Ns): void {
+    for (const segment of segments) {
       if (!Number.isNaN(segment.latencyNs)) continue;
       segment.latencyNs = now - segment.sentNs;
       this.#known('response', flow, segment.sentNs, segment.latencyNs);

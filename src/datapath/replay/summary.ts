@@ -68,13 +68,13 @@ function estimators(run: Replay, backends: number[]): EstimatorSummary[] {
 }
 
 /** With fewer than two backends there is nothing to shift, hence no policy. */
-function policySummary({ pool, options, engine, policyKind }: Replay): PolicySummary | undefined {
+function policySummary({ pool, options, policyEstimator }: Replay): PolicySummary | undefined {
   if (pool.names.length < 2) return undefined;
   const order = inOrder(pool.names);
   return {
     name: pool.policyName,
     alpha: options.alpha,
-    estimator: engine.kinds[policyKind]!,
+    estimator: policyEstimator,
     changes: pool.changes,
     backends: order.map((i) => pool.names[i]!),
     time_s: pool.history.timeS,

@@ -8,6 +8,11 @@ import { unreadable } from './file-errors.ts';
 /** What a latency is the latency of: a connection's handshake, or a request and its response. */
 export type TruthKind = 'handshake' | 'response';
 
+/** The kind of truth that a kind of sample estimates. */
+export function truthKindOf(kind: string): TruthKind {
+  return kind === 'handshake' ? 'handshake' : 'response';
+}
+
 /** A sample may begin this long after the request that it is compared with was sent: the way to the load balancer. */
 export const truthAgeNsMax = 1e9;
 

@@ -3,7 +3,7 @@ import { Accuracy } from '../../../src/datapath/replay/accuracy.ts';
 
 const response = 0;
 const handshake = 1;
-const make = () => new Accuracy(['response', 'handshake']);
+const make = () => new Accuracy(['request', 'handshake', 'server']);
 
 /** A sample that is compared with its truth. */
 function compare(
@@ -109,4 +109,14 @@ test('each kind of sample is held against its own kind of truth', () => {
   compare(accuracy, 0, handshake, 0, 1300, 1000);
   expect(accuracy.summary([0], response).window_error_p50).toBeCloseTo(0.1);
   expect(accuracy.summary([0], handshake).window_error_p50).toBeCloseTo(0.3);
+});
+
+test('of server stamps windows compare means, and single ones are not compared', () => {
+  const accuracy = make();
+  for (const latency of [1e6, 3e6]) accuracy.addTruth(0, 'response', 0, latency);
+  for (const latency of [-1e6, 5e6]) {
+    accuracy.addSample(0, 2, 0, latency);
+    accuracy.addError(0, 2, latency, 1e6);
+  }
+  expect(accuracy.summary([0], 2)).toMatchObject({ matched: 0, windows: 1, window_error_p90: 0 });
 });

@@ -18,7 +18,7 @@ import { addressBytes, be16, concat } from '../../support/frames.ts';
 import { decode, frameOf, packetOf, temporaryDirectory, temporaryFile } from './support.ts';
 
 const none = new Uint8Array(0);
-const emptyPool = () => new ReplayPool(new Shift(), 'request');
+const emptyPool = () => new ReplayPool(new Shift(), ['request']);
 const vipsOf = (...texts: string[]) => {
   const vips = new VipTable();
   for (const text of texts) vips.add(parseEndpoint(text, 'test'));

@@ -6,11 +6,11 @@ import { ns } from '../../../src/units.ts';
 
 /** A pool whose members have these numbers among all backends, and a way to give it samples. */
 function poolOf(policy: Policy, members: Record<number, number>) {
-  const pool = new ReplayPool(policy, 'request');
+  const pool = new ReplayPool(policy, ['request']);
   for (const [number, weight] of Object.entries(members)) {
     pool.add(Number(number), { name: `backend ${number}`, weight });
   }
-  const sample = (number: number, latencyNs: number, now = 0) => pool.sampled(number, latencyNs, ns(now));
+  const sample = (number: number, latencyNs: number, now = 0) => pool.sampled(number, 0, latencyNs, ns(now));
   return { pool, sample };
 }
 
@@ -76,4 +76,17 @@ test('the history has the shares before each change and at the end', () => {
     [1, 0],
     [1, 0],
   ]);
+});
+
+test('of several kinds the policy acts on the preferred one, whatever the others say', () => {
+  const pool = new ReplayPool(new Shift(0.1), ['handshake', 'request']);
+  for (const number of [3, 5]) pool.add(number, { name: `backend ${number}`, weight: 1 });
+  for (let i = 0; i < 400; i++) {
+    const now = ns(i * 5e6);
+    pool.sampled(3, 0, 9000, now);
+    pool.sampled(5, 0, 1000, now);
+    pool.sampled(3, 1, 1000, now);
+    pool.sampled(5, 1, 2000, now);
+  }
+  expect(sharesOf(pool)[3]).toBeGreaterThan(0.9);
 });

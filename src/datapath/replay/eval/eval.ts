@@ -1,8 +1,9 @@
 import { InbandError } from '../../../errors.ts';
 import { createEstimators } from '../../../latency/registry.ts';
+import { truthKindOf } from '../truth.ts';
 import { type CaptureFiles, findCaptures } from './captures.ts';
 import { measureCost } from './cost.ts';
-import { Evaluation, truthKindOf } from './evaluation.ts';
+import { Evaluation } from './evaluation.ts';
 import type { EvalOptions } from './options.ts';
 import { PacketLog } from './packet-log.ts';
 import type { EvalCapture, EvalEstimator, EvalResult, EvalSkipped, EvalTimeline } from './result.ts';

@@ -10,7 +10,7 @@ import { BackendNames, backendsMax } from '../backends.ts';
 import { Directions, direction } from '../directions.ts';
 import { ServerTruth } from '../server-truth.ts';
 import { Tally } from '../tally.ts';
-import { TruthFile, type TruthKind } from '../truth.ts';
+import { TruthFile, type TruthKind, truthKindOf } from '../truth.ts';
 import type { CaptureFiles } from './captures.ts';
 import { Exchanges } from './exchanges.ts';
 import { Lane, laneTable } from './lane.ts';
@@ -220,9 +220,4 @@ export class Evaluation {
     const at = starts?.ns.findLastIndex((start) => start <= timeNs) ?? -1;
     return at < 0 ? -1 : starts!.backend[at]!;
   }
-}
-
-/** The kind of truth that a kind of sample estimates. */
-export function truthKindOf(kind: string): TruthKind {
-  return kind === 'handshake' ? 'handshake' : 'response';
 }

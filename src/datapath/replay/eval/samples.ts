@@ -1,5 +1,5 @@
 import { signedKinds } from '../../../latency/estimator.ts';
-import { median, quantile } from '../reservoir.ts';
+import { mean, median, quantile } from '../reservoir.ts';
 
 /** Samples compared per estimator and kind of one capture: further ones are counted only. */
 export const comparedMax = 1_000_000;
@@ -59,10 +59,6 @@ export function typicalOf(kind: string): Typical {
   return signedKinds.includes(kind) ? 'mean' : 'median';
 }
 
-export function mean(values: readonly number[]): number | null {
-  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
 export function typicalValue(values: readonly number[], typical: Typical): number | null {
   return typical === 'mean' ? mean(values) : median(values);
 }
@@ -102,4 +98,4 @@ export function upsert<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   return value;
 }
 
-export { median, quantile };
+export { mean, median, quantile };
