@@ -1,0 +1,179 @@
+import type { EvalCapture, EvalResult, EvalRow } from '../src/datapath/replay/eval/result.ts';
+import { rounded, type Target } from './result.ts';
+
+/** A figure of a row, and the range that it must lie in. */
+interface Bound {
+  readonly what: string;
+  readonly of: (row: EvalRow) => number | null;
+  readonly least?: number;
+  readonly most: number;
+}
+
+const medianRatio: Bound = {
+  what: 'median',
+  of: (row) => (row.median_relative_error === null ? null : 1 + row.median_relative_error),
+  least: 0.98,
+  most: 1.02,
+};
+const meanRatio: Bound = { what: 'mean', of: (row) => row.mean_ratio, least: 0.98, most: 1.02 };
+const p95 = (most: number): Bound => ({
+  what: 'p95 error',
+  of: (row) => row.p95_absolute_relative_error,
+  most,
+});
+const windows = (most: number): Bound => ({ what: 'window p90', of: (row) => row.window_error_p90, most });
+
+const closedLoop = [medianRatio, meanRatio, p95(0.05), windows(0.02)];
+const pipelined = [{ ...medianRatio, least: 0.95, most: 1.05 }, windows(0.1)];
+
+/** What was asked of `auto`, by capture. */
+const asked: Readonly<Record<string, readonly Bound[]>> = {
+  w01_cl1: closedLoop,
+  w02_cl1exp: closedLoop,
+  w08_bigresp: closedLoop,
+  w09_bigreq: closedLoop,
+  memtier_closed_loop: [p95(0.2), windows(0.1)],
+  memtier_reconnect_two_servers: [p95(0.08), windows(0.03)],
+  'two-servers': [p95(0.08), windows(0.03)],
+  w05_pipe8: pipelined,
+  w06_batch8: pipelined,
+  memtier_pipeline16: pipelined,
+  bulk_upload_cubic: [windows(0.02)],
+  udp_window4: [windows(0.3)],
+};
+
+/** Windows of 250 ms of these are to be within 10 % or 60 us of the truth. */
+const thinking = ['w03_think5', 'w20_delack', 'memcached_think_time'];
+const rightWindowsMin = 0.9;
+
+/** Right or no sample: never a confident wrong one. */
+const rightOrSilent = ['w19_nagle', 'w10_upcubic'];
+const rightWithin = 0.2;
+
+const matchedMin = 0.97;
+const turnsMin = 20;
+const nsPerPacketMax = 40;
+
+/** Every figure that was asked for next to the one measured, as far as the captures are there. */
+export function estimatorTargets(result: EvalResult, windowsOf250: EvalResult): Target[] {
+  const rowsOf = ({ captures }: EvalResult) =>
+    captures.map((capture) => ({ capture, row: autoRow(capture) }));
+  return [
+    ...rowsOf(result).flatMap(({ capture, row }) =>
+      (asked[capture.name] ?? []).map((bound) => boundTarget(capture.name, row, bound)),
+    ),
+    ...rowsOf(windowsOf250)
+      .filter(({ capture }) => thinking.includes(capture.name))
+      .map(({ capture, row }) => thinkingTarget(capture.name, row)),
+    ...result.captures.flatMap(stepTargets),
+    ...rowsOf(result)
+      .filter(({ capture }) => rightOrSilent.includes(capture.name))
+      .map(({ capture, row }) => silentTarget(capture.name, row)),
+    ...result.captures.flatMap(pirateTargets),
+    ...result.captures.filter(({ exchanges }) => exchanges).flatMap(turnTargets),
+    ...costTargets(result),
+  ];
+}
+
+const autoRow = ({ rows }: EvalCapture) => rows.find(({ estimator }) => estimator === 'auto');
+const shown = (value: number | null | undefined) => (value == null ? 'nothing' : String(rounded(value)));
+
+function boundTarget(capture: string, row: EvalRow | undefined, { what, of, least, most }: Bound): Target {
+  const value = row ? of(row) : null;
+  return {
+    what: `${capture}: ${what}`,
+    asked: least === undefined ? `at most ${most}` : `${least} to ${most}`,
+    measured: shown(value),
+    met: value !== null && value <= most && value >= (least ?? Number.NEGATIVE_INFINITY),
+  };
+}
+
+function thinkingTarget(capture: string, row: EvalRow | undefined): Target {
+  const right = row?.windows_right ?? null;
+  return {
+    what: `${capture}: windows of 250 ms within 10 % or 60 us`,
+    asked: `at least ${rightWindowsMin * 100} %`,
+    measured: right === null ? 'nothing' : `${rounded(right * 100)} % of ${row!.windows}`,
+    met: right !== null && right >= rightWindowsMin,
+  };
+}
+
+function stepTargets({ name, steps }: EvalCapture): Target[] {
+  const row = steps[0]?.rows.find(({ estimator }) => estimator === 'auto');
+  const size = row?.before_ns == null || row.after_ns === null ? null : row.after_ns - row.before_ns;
+  if (name === 'w13_wanstep') {
+    return [
+      {
+        what: `${name}: step of +5 ms seen as`,
+        asked: '4.8 to 5.2 ms',
+        measured: size === null ? 'nothing' : `${rounded(size / 1e6)} ms`,
+        met: size !== null && size >= 4.8e6 && size <= 5.2e6,
+      },
+    ];
+  }
+  if (name !== 'w15_lanstep') return [];
+  const seen = row?.seen_after_windows ?? null;
+  return [
+    {
+      what: `${name}: step of +1 ms`,
+      asked: '0.9 to 1.1 ms, within 2 windows',
+      measured: size === null ? 'nothing' : `${rounded(size / 1e6)} ms, in window ${seen ?? '-'}`,
+      met: size !== null && size >= 0.9e6 && size <= 1.1e6 && seen !== null && seen <= 2,
+    },
+  ];
+}
+
+function silentTarget(capture: string, row: EvalRow | undefined): Target {
+  const error = row?.window_error_p90 ?? null;
+  return {
+    what: `${capture}: right, or no sample`,
+    asked: `window p90 at most ${rightWithin}, if any`,
+    measured:
+      row && row.samples > 0
+        ? `${row.samples} samples, window p90 ${error === null ? 'unknown: no truth' : rounded(error)}`
+        : 'no samples',
+    met: row !== undefined && (row.samples === 0 || (error !== null && error <= rightWithin)),
+  };
+}
+
+/** Where both have windows, those of `auto` must be nearer to the truth. */
+function pirateTargets({ name, rows, exchanges }: EvalCapture): Target[] {
+  const auto = rows.find(({ estimator }) => estimator === 'auto')?.window_error_p90 ?? null;
+  const pirate = rows.find(({ estimator }) => estimator === 'pirate')?.window_error_p90 ?? null;
+  if (exchanges || auto === null || pirate === null) return [];
+  return [
+    {
+      what: `${name}: window p90 against pirate`,
+      asked: `at most ${rounded(pirate)}`,
+      measured: String(rounded(auto)),
+      met: auto <= pirate,
+    },
+  ];
+}
+
+function turnTargets(capture: EvalCapture): Target[] {
+  const told = autoRow(capture)?.exchanges_told ?? null;
+  if (capture.exchanges!.countable < turnsMin) return [];
+  return [
+    {
+      what: `${capture.name}: countable turns told of`,
+      asked: `at least ${matchedMin * 100} %`,
+      measured: told === null ? 'nothing' : `${rounded(told * 100)} % of ${capture.exchanges!.countable}`,
+      met: told !== null && told >= matchedMin,
+    },
+  ];
+}
+
+function costTargets({ estimators }: EvalResult): Target[] {
+  const auto = estimators.find(({ estimator }) => estimator === 'auto');
+  if (!auto) return [];
+  const cost = auto.ns_per_packet ?? Number.NaN;
+  return [
+    {
+      what: 'auto on top of forwarding, hot',
+      asked: `at most ${nsPerPacketMax} ns per packet`,
+      measured: `${rounded(cost)} ns`,
+      met: cost <= nsPerPacketMax,
+    },
+  ];
+}
