@@ -317,6 +317,21 @@ describe('flags', () => {
     });
   });
 
+  flag('--samples-per-prefix', 'bounds what a client prefix adds, and says how much that took', async () => {
+    const samples = async (...flags: string[]) => {
+      const result = await replayJson(capture, '--estimator', 'handshake', ...flags);
+      return [result.estimators[0].samples, result.samples_dropped.limited ?? 0];
+    };
+    const [all] = await samples();
+    expect(await samples('--samples-per-prefix', '0')).toEqual([all, 0]);
+    const [some, limited] = await samples('--samples-per-prefix', '1');
+    expect(limited).toBeGreaterThan(0);
+    expect(some + limited).toBe(all);
+    const { code, stderr } = await inband(['replay', capture, '--samples-per-prefix', '256']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('samples per prefix: 256 is not 0 to 255');
+  });
+
   flag('--json', 'prints one object on one line and nothing else', async () => {
     const { stdout } = await inband([
       'replay',
