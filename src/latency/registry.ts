@@ -1,9 +1,14 @@
 import { InbandError } from '../errors.ts';
 import { type Ns, parseDuration } from '../units.ts';
+import { AckAdvance, type AckKind } from './ack.ts';
+import { AutoEstimator } from './auto.ts';
 import { type Cliff, cliffs, EnsembleTimeout } from './ensemble.ts';
 import type { Estimator, EstimatorSize } from './estimator.ts';
 import { FixedTimeout } from './fixed.ts';
+import { GapEstimator } from './gap.ts';
 import { Handshake } from './handshake.ts';
+import { Pirate } from './pirate.ts';
+import { QuicEstimator } from './quic.ts';
 
 /** Settings that estimators share; each name may carry its own readings after colons. */
 export interface EstimatorSettings {
@@ -19,7 +24,27 @@ interface Entry {
   readonly make: Make;
 }
 
+/** An entry without readings. */
+function plain(usage: string, make: (size: EstimatorSize) => Estimator): Entry {
+  return {
+    usage,
+    make: (readings, _settings, size) => {
+      if (readings.length > 0) throw unknown(`${usage}:${readings[0]}`);
+      return [make(size)];
+    },
+  };
+}
+
+const ackEntry = (kind: AckKind) => plain(kind, (size) => new AckAdvance(kind, [kind], size));
+
 const entries: Record<string, Entry> = {
+  auto: plain('auto', (size) => new AutoEstimator(size)),
+  request: ackEntry('request'),
+  pipelined: ackEntry('pipelined'),
+  server: ackEntry('server'),
+  gap: plain('gap', (size) => new GapEstimator(size)),
+  quic: plain('quic', (size) => new QuicEstimator(size)),
+  pirate: plain('pirate', (size) => new Pirate(size)),
   fixed: {
     usage: 'fixed[:TIMEOUT]',
     make: (readings, { timeoutsNs }, size) =>
@@ -41,16 +66,10 @@ const entries: Record<string, Entry> = {
       return [new EnsembleTimeout({ ...settings, ...chosen }, size)];
     },
   },
-  handshake: {
-    usage: 'handshake',
-    make: (readings, _settings, size) => {
-      if (readings.length > 0) throw unknown(`handshake:${readings[0]}`);
-      return [new Handshake(size)];
-    },
-  },
+  handshake: plain('handshake', (size) => new Handshake(size)),
 };
 
-/** How estimators can be written: `fixed[:TIMEOUT], ensemble[:smooth|infinite|damped][:backend|flow], handshake`. */
+/** How estimators can be written: `auto, request, ..., fixed[:TIMEOUT], ensemble[:smooth|infinite|damped][:backend|flow], handshake`. */
 export const estimatorUsage = Object.values(entries)
   .map(({ usage }) => usage)
   .join(', ');

@@ -34,6 +34,13 @@ export class SignalMemory {
     this.words[at + wheelWord + bucketOf(tick)]!++;
   }
 
+  /** The request that was sent at `from` went on until `to`. */
+  move(backend: number, from: number, to: number): void {
+    const at = backend * signalWords + wheelWord;
+    this.words[at + bucketOf(from)]!--;
+    this.words[at + bucketOf(to)]!++;
+  }
+
   /** The request that was sent at `tick` waits no longer, answered or not. */
   take(backend: number, tick: number): void {
     const at = backend * signalWords;

@@ -53,6 +53,8 @@ for (const name of [
   'ensemble:rough',
   'ensemble:',
   'handshake:1',
+  'auto:1',
+  'request:1',
 ]) {
   it(`'${name}' is refused with all that is known`, () => {
     expect(() => namesOf(name)).toThrow(
@@ -74,5 +76,21 @@ it('a timeout without a unit is refused', () => {
 });
 
 it('the usage names all of them', () => {
-  expect(estimatorUsage).toBe('fixed[:TIMEOUT], ensemble[:smooth|infinite|damped][:backend|flow], handshake');
+  expect(estimatorUsage).toBe(
+    'auto, request, pipelined, server, gap, quic, pirate, fixed[:TIMEOUT], ensemble[:smooth|infinite|damped][:backend|flow], handshake',
+  );
+});
+
+it('auto marks each sample with its kind, and alone counts signals beside the kinds of its family', () => {
+  const [auto, request, gap] = createEstimators(['auto', 'request', 'gap'], settings, {
+    flows: 2,
+    backends: 1,
+  });
+  expect(auto!.kinds).toEqual(['handshake', 'request', 'pipelined', 'server', 'gap', 'quic']);
+  expect(request!.kinds).toEqual(['request']);
+  expect([auto, request, gap].map((estimator) => estimator!.signals !== undefined)).toEqual([
+    true,
+    true,
+    false,
+  ]);
 });
