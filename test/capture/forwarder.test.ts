@@ -28,7 +28,10 @@ beforeEach(() => {
   };
   forwarder = new Forwarder(
     {
-      vips: [{ endpoint: parseEndpoint('10.0.0.1:80/tcp', 'vip'), backends: 2 }],
+      vips: ['10.0.0.1:80/tcp', '[2001:db8::1]:80/tcp'].map((text) => ({
+        endpoint: parseEndpoint(text, 'vip'),
+        backends: 2,
+      })),
       slots: 13,
       flows: 1000,
       estimators: ['handshake'],
@@ -108,6 +111,15 @@ describe('a forwarder', () => {
     expect(counted()).toEqual({ no_backend: 1 });
   });
 
+  it('sends IPv6 to a backend of its vip', () => {
+    for (let backend = 0; backend < 4; backend++) forwarder.hops.set(backend, l2);
+    const frame = buildFrame({ ...request, src: ip('2001:db8:1::9'), dst: ip('2001:db8::1') });
+    expect(handle(frame)).toBe(2);
+    expect(Buffer.compare(sent[0]!.bytes.subarray(12), frame.subarray(12))).toBe(0);
+    forwarder.slots(1).fill(1);
+    expect(handle(buildFrame({ ...request, src: ip('2001:db8:2::9'), dst: ip('2001:db8::1') }))).toBe(3);
+  });
+
   it('leaves alone what is not for a vip', () => {
     handle(buildFrame({ ...request, dst: ip('10.0.0.2') }));
     handle(buildFrame({ ...request, tcp: { srcPort: 1, dstPort: 81 } }));
@@ -173,7 +185,11 @@ describe('a forwarder', () => {
   });
 
   it('takes any bytes of any length: every frame is counted once, and none goes to a backend that there is not', () => {
-    for (const hop of [l2, ipip]) for (const backend of [0, 1]) forwarder.hops.set(backend, hop);
+    for (const backend of [0, 2, 3]) forwarder.hops.set(backend, l2);
+    forwarder.hops.set(1, ipip);
+    forwarder.slots(0).forEach((_, slot, slots) => {
+      slots[slot] = slot % 2;
+    });
     let frames = 0;
     const damaged = fc
       .tuple(anyFrame, fc.nat(200), fc.array(fc.tuple(fc.nat(80), fc.nat(255)), { maxLength: 4 }))
@@ -185,7 +201,7 @@ describe('a forwarder', () => {
     fc.assert(
       fc.property(fc.oneof(damaged, fc.uint8Array({ maxLength: 128 })), fc.boolean(), (bytes, isCut) => {
         frames++;
-        expect([-1, 0, 1]).toContain(handle(bytes, isCut));
+        expect([-1, 0, 1, 2]).toContain(handle(bytes, isCut));
         expect(forwarder.counts.reduce((sum, count) => sum + count, 0)).toBe(frames);
       }),
       { numRuns: 500 },
