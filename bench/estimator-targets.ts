@@ -9,12 +9,9 @@ interface Bound {
   readonly most: number;
 }
 
-const medianRatio: Bound = {
-  what: 'median',
-  of: (row) => (row.median_relative_error === null ? null : 1 + row.median_relative_error),
-  least: 0.98,
-  most: 1.02,
-};
+const medianRatio: Bound = { what: 'median', of: (row) => row.median_ratio, least: 0.98, most: 1.02 };
+/** Of a workload with a step, where medians over all of it tell of the mixture: the median of sample / truth. */
+const medianOfRatios = ({ median_relative_error: error }: EvalRow) => (error === null ? null : 1 + error);
 const meanRatio: Bound = { what: 'mean', of: (row) => row.mean_ratio, least: 0.98, most: 1.02 };
 const p95 = (most: number): Bound => ({
   what: 'p95 error',
@@ -37,7 +34,9 @@ const asked: Readonly<Record<string, readonly Bound[]>> = {
   'two-servers': [p95(0.08), windows(0.03)],
   w05_pipe8: pipelined,
   w06_batch8: pipelined,
-  memtier_pipeline16: pipelined,
+  memtier_pipeline16: pipelined.map((bound) =>
+    bound.what === 'median' ? { ...bound, of: medianOfRatios } : bound,
+  ),
   bulk_upload_cubic: [windows(0.02)],
   udp_window4: [windows(0.3)],
 };

@@ -1,11 +1,11 @@
 import type { EvalCapture, EvalResult, EvalRow, EvalStep } from '../datapath/replay/eval/result.ts';
 import { formatDuration } from '../units.ts';
 import { plural, type Table } from './content.ts';
-import { formatCount, formatPercent } from './format.ts';
+import { formatCount, formatPercent, formatSignedPercent } from './format.ts';
 
 /** What the columns mean, for a legend under the tables. */
 export const evalLegend = ({ window_ms }: EvalResult): string =>
-  'median, within 20%, p95 err: of sample / truth, for each sample. mean: of all samples, to that of all truths. ' +
+  'median, mean: of all samples, to those of all truths. err: (sample - truth) / truth of each sample; within 20%: of those. ' +
   `windows: of ${formatDuration(window_ms * 1e6)} of one backend, with samples, of those with truth; window p50, p90: how far the ` +
   'median estimate of a window is from its median truth. server: only means tell something, so windows compare means and ' +
   'single samples are not compared. A row of several kinds is what a controller would use: in each window the samples of ' +
@@ -31,8 +31,9 @@ function times(value: number | null): string {
 const accuracyColumns: readonly Column[] = [
   ['samples', ({ samples }) => formatCount(samples)],
   ['per s', ({ samples_per_s }) => formatCount(samples_per_s)],
-  ['median', ({ median_relative_error: error }) => times(error === null ? null : 1 + error)],
+  ['median', ({ median_ratio }) => times(median_ratio)],
   ['mean', ({ mean_ratio }) => times(mean_ratio)],
+  ['median err', ({ median_relative_error }) => formatSignedPercent(median_relative_error)],
   ['within 20%', ({ within_20_percent }) => formatPercent(within_20_percent)],
   ['p95 err', ({ p95_absolute_relative_error }) => formatPercent(p95_absolute_relative_error)],
   ['windows', ({ windows, truth_windows }) => `${windows}/${truth_windows}`],
