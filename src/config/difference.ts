@@ -68,7 +68,7 @@ export function difference(before: Settings, after: Settings, flowsOf: FlowsOf =
   });
   const vips = changed.map((name) => {
     const was = side(old.get(name), before.slots);
-    const will = side(next.get(name), after.slots);
+    const will = side(next.get(name), after.slots, was);
     return vipChange(name, was, will, (backend) => flowsOf(name, backend));
   });
   return { vips, vips_unchanged: names.length - changed.length, settings: settingChanges(before, after) };
@@ -94,9 +94,13 @@ const textOf = ({ backends, policy }: VipSettings): string =>
     backends.map((one) => [one.name, one.weight, encapOf(one)]).sort(),
   ]);
 
-function side(vip: VipSettings | undefined, slots: number): Side {
+/** @param known a side whose table is the same if it is of the same backends */
+function side(vip: VipSettings | undefined, slots: number, known?: Side): Side {
   if (!vip) return { vip, backends: [], table: new Uint16Array(0) };
   const { backends } = vip;
+  if (known?.table.length === slots && JSON.stringify(known.backends) === JSON.stringify(backends)) {
+    return { vip, backends, table: known.table };
+  }
   return { vip, backends, table: createTableBuilder(backends, { slots }).createTable() };
 }
 

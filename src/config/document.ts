@@ -69,7 +69,8 @@ function note(tree: YamlTree, issue: z.core.$ZodIssue, base: Path): void {
   const path = [...base, ...(issue.path as Path)];
   if (issue.code === 'unrecognized_keys') {
     const messages = issue.message.split('\n');
-    for (const [i, key] of issue.keys.entries()) tree.report([...path, key], messages[i]!, { key: true });
+    for (const [i, message] of messages.entries())
+      tree.report([...path, issue.keys[i]!], message, { key: true });
   } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     for (const one of probable(issue.errors)) note(tree, one, path);
   } else if (issue.code === 'invalid_key') {

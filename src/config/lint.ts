@@ -3,12 +3,18 @@ import { backendsMax } from '../datapath/xdp/setup.ts';
 import { InbandError } from '../errors.ts';
 import { inbandLimit } from '../generated/layout.ts';
 import { checkTimeouts, epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
-import { checkSize, slotsDefault, slotsMax, slotsPerBackendMin } from '../maglev/size.ts';
+import {
+  checkSize,
+  backendsMax as poolMax,
+  slotsDefault,
+  slotsMax,
+  slotsPerBackendMin,
+} from '../maglev/size.ts';
 import { formatAddress, formatEndpoint } from '../net/address.ts';
 import { type Ns, parseDuration } from '../units.ts';
 import type { CrossCheck } from './document.ts';
 import { formatPath, type Path } from './problems.ts';
-import { type RawPool, rawOf, rawPools, rawVips } from './raw.ts';
+import { type RawConfig, type RawPool, rawOf, readRaw } from './raw.ts';
 import { writeDuration } from './scalars.ts';
 import { suggest } from './similar.ts';
 
@@ -26,20 +32,22 @@ const unusable: Readonly<Record<string, string>> = {
 
 /** What the schema of a configuration cannot say: how its parts go together, and what is allowed but hardly meant. */
 export const lint: CrossCheck = (value, report) => {
-  lintVips(value, report);
-  lintPoolNames(value, report);
-  for (const pool of rawPools(value)) lintPool(pool, report);
-  lintDatapath(value, report);
-  lintSlots(value, report);
-  lintEnsemble(value, report);
-  lintProcess(value, report);
+  const config = readRaw(value);
+  lintVips(config, report);
+  lintPoolNames(config, report);
+  for (const pool of config.pools) lintPool(pool, report);
+  lintDatapath(config, report);
+  lintOwnAddress(config, report);
+  lintSlots(config, report);
+  lintEnsemble(config, report);
+  lintProcess(config, report);
 };
 
 const warn = { severity: 'warning' } as const;
 
-function lintVips(value: unknown, report: Report): void {
+function lintVips({ vips }: RawConfig, report: Report): void {
   const seen = new Map<string, Path>();
-  for (const { path, endpoint } of rawVips(value)) {
+  for (const { path, endpoint } of vips) {
     if (!endpoint) continue;
     const name = formatEndpoint(endpoint);
     const first = seen.get(name);
@@ -58,9 +66,8 @@ function lintAddress(address: string, path: Path, report: Report): void {
   if (what !== undefined) report(path, `${address} ${what}; give the address of one machine`);
 }
 
-function lintPoolNames(value: unknown, report: Report): void {
-  const names = Object.keys(rawOf(rawOf(value).pools));
-  const vips = rawVips(value);
+function lintPoolNames({ keys, vips }: RawConfig, report: Report): void {
+  const names = Object.keys(rawOf(keys.pools));
   for (const { path, pool } of vips) {
     if (typeof pool !== 'string' || names.includes(pool)) continue;
     report([...path, 'pool'], `no pool is named '${pool}'; ${suggest(pool, names)}`);
@@ -93,9 +100,8 @@ function lintPool({ path, backends }: RawPool, report: Report): void {
 }
 
 /** What the chosen datapath cannot do. */
-function lintDatapath(value: unknown, report: Report): void {
-  const { datapath = 'auto', answer_arp } = rawOf(value);
-  const backends = rawPools(value).flatMap((pool) => pool.backends);
+function lintDatapath({ keys, vips, backends }: RawConfig, report: Report): void {
+  const { datapath = 'auto', answer_arp } = keys;
   if (datapath === 'xdp' && answer_arp === true) {
     report(['answer_arp'], 'the xdp datapath answers no ARP; leave it out, or take datapath: capture');
   }
@@ -106,33 +112,32 @@ function lintDatapath(value: unknown, report: Report): void {
     if (encap === 'ipip' && name?.includes(':')) report(path, `encap: ipip carries IPv4; ${name} is not`);
     else if (name?.includes(':') && datapath !== 'capture') report(path, ipv4Only(name));
   }
-  for (const { endpoint, path } of rawVips(value)) {
+  for (const { endpoint, path } of vips) {
     if (endpoint?.address.family !== 6 || datapath === 'capture') continue;
     report([...path, 'address'], ipv4Only(formatEndpoint(endpoint)));
   }
-  lintOwnAddress(value, report);
 }
 
 const ipv4Only = (what: string): string =>
   `${what} is not IPv4, which is all that the xdp datapath forwards; take datapath: capture`;
 
 /** A backend at a vip's address would get its own packets back. */
-function lintOwnAddress(value: unknown, report: Report): void {
-  const vips = new Map(
-    rawVips(value).flatMap(({ endpoint, path }) =>
+function lintOwnAddress({ vips, backends }: RawConfig, report: Report): void {
+  const taken = new Map(
+    vips.flatMap(({ endpoint, path }) =>
       endpoint ? [[formatAddress(endpoint.address.family, ...endpoint.address.words), path]] : [],
     ),
   );
-  for (const { name, path } of rawPools(value).flatMap((pool) => pool.backends)) {
-    const vip = name === undefined ? undefined : vips.get(name);
+  for (const { name, path } of backends) {
+    const vip = name === undefined ? undefined : taken.get(name);
     if (vip) report(path, `${name} is the address of ${formatPath(vip)}; give the server's own`);
   }
 }
 
-function lintSlots(value: unknown, report: Report): void {
-  const { slots = slotsDefault } = rawOf(value);
-  const pools = rawPools(value);
-  const most = Math.max(1, ...pools.map(({ backends }) => backends.length));
+function lintSlots(config: RawConfig, report: Report): void {
+  const { keys, pools } = config;
+  const { slots = slotsDefault } = keys;
+  const most = Math.max(1, ...pools.map(({ backends }) => Math.min(poolMax, backends.length)));
   if (
     typeof slots === 'number' &&
     Number.isInteger(slots) &&
@@ -146,7 +151,7 @@ function lintSlots(value: unknown, report: Report): void {
     }
     for (const pool of pools) lintWeights(pool, slots, report);
   }
-  const total = backendsOfVips(value);
+  const total = backendsOfVips(config);
   if (total > backendsMax) {
     report(['vips'], `the vips have ${total} backends together; at most ${backendsMax}`);
   }
@@ -161,16 +166,16 @@ function lintWeights({ backends }: RawPool, slots: number, report: Report): void
 }
 
 /** Backends of all vips, one of two vips counted twice. */
-function backendsOfVips(value: unknown): number {
-  const sizes = new Map(rawPools(value).map(({ path, backends }) => [formatPath(path), backends.length]));
-  return rawVips(value).reduce((sum, { path, pool }) => {
+function backendsOfVips({ vips, pools }: RawConfig): number {
+  const sizes = new Map(pools.map(({ path, backends }) => [formatPath(path), backends.length]));
+  return vips.reduce((sum, { path, pool }) => {
     const at = typeof pool === 'string' ? ['pools', pool] : [...path, 'pool'];
     return sum + (sizes.get(formatPath([...at, 'backends'])) ?? 0);
   }, 0);
 }
 
-function lintEnsemble(value: unknown, report: Report): void {
-  const { timeouts, epoch } = rawOf(rawOf(value).ensemble);
+function lintEnsemble({ keys }: RawConfig, report: Report): void {
+  const { timeouts, epoch } = rawOf(keys.ensemble);
   const timeoutsNs = Array.isArray(timeouts) ? timeouts.map(durationOf) : timeoutsDefault;
   if (timeoutsNs.some((timeout) => timeout === undefined)) return;
   const known = timeoutsNs as readonly Ns[];
@@ -186,8 +191,8 @@ function lintEnsemble(value: unknown, report: Report): void {
   }
 }
 
-function lintProcess(value: unknown, report: Report): void {
-  const { user, admin } = rawOf(value);
+function lintProcess({ keys }: RawConfig, report: Report): void {
+  const { user, admin } = keys;
   const { socket } = rawOf(admin);
   if (user === 'root') report(['user'], 'root keeps every right; name a user who has none', warn);
   if (typeof socket === 'string' && socket !== '' && !socket.startsWith('/')) {

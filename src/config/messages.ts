@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { problemsMax } from './problems.ts';
 import { suggest } from './similar.ts';
 
 type RawIssue = z.core.$ZodRawIssue;
@@ -25,7 +26,10 @@ export function messageOf(issue: RawIssue): string | undefined {
     case 'invalid_type':
       return typeMessage(issue.expected, issue.input);
     case 'unrecognized_keys':
-      return issue.keys.map((key) => `unknown key; ${suggest(key, knownKeys(issue.inst))}`).join('\n');
+      return unknownKeys(
+        issue.keys,
+        Object.keys((issue.inst as z.ZodObject | undefined)?._zod.def.shape ?? {}),
+      );
     case 'invalid_value':
       return valueMessage(issue.values.map(String), issue.input);
     case 'invalid_union':
@@ -88,6 +92,8 @@ function sizeMessage(
   return `${describe(input)} is too ${size}; give ${limit} ${bound}`;
 }
 
-function knownKeys(instance: unknown): string[] {
-  return Object.keys((instance as z.ZodObject | undefined)?._zod.def.shape ?? {});
-}
+const unknownKeys = (keys: readonly string[], known: readonly string[]): string =>
+  keys
+    .slice(0, problemsMax)
+    .map((key) => `unknown key; ${suggest(key, known)}`)
+    .join('\n');

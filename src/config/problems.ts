@@ -17,6 +17,8 @@ export interface Problem {
   readonly message: string;
 }
 
+/** Problems looked for in one document. */
+export const problemsMax = 1000;
 /** Lines printed for one document: who has more mistakes mends these first. */
 const linesMax = 100;
 
@@ -41,7 +43,8 @@ export function formatProblem({ severity, file, line, column, path, message }: P
 export function problemLines(problems: readonly Problem[]): string[] {
   const lines = inOrder(problems).map(formatProblem);
   if (lines.length <= linesMax) return lines;
-  return [...lines.slice(0, linesMax), `and ${lines.length - linesMax} more`];
+  const more = problems.length < problemsMax ? `${lines.length - linesMax} more` : 'many more';
+  return [...lines.slice(0, linesMax), `and ${more}`];
 }
 
 export function inOrder(problems: readonly Problem[]): Problem[] {
@@ -50,12 +53,12 @@ export function inOrder(problems: readonly Problem[]): Problem[] {
 
 export const isError = ({ severity }: Problem): boolean => severity === 'error';
 
-/** `2 errors, 1 warning`; `no problems`. */
+/** `2 errors, 1 warning`; `no problems`; `1000 errors or more`. */
 export function countProblems(problems: readonly Problem[]): string {
   const errors = problems.filter(isError).length;
   const warnings = problems.length - errors;
   const parts = [count(errors, 'error'), count(warnings, 'warning')].filter((part) => part !== '');
-  return parts.join(', ') || 'no problems';
+  return (parts.join(', ') || 'no problems') + (problems.length < problemsMax ? '' : ' or more');
 }
 
 const count = (number: number, what: string): string =>

@@ -33,21 +33,27 @@ export interface RawPool {
   readonly backends: readonly RawBackend[];
 }
 
-export function rawVips(value: unknown): RawVip[] {
-  return listOf(rawOf(value).vips).map((item, i) => {
+/** A configuration as far as it can be understood. */
+export interface RawConfig {
+  readonly keys: Raw;
+  readonly vips: readonly RawVip[];
+  readonly pools: readonly RawPool[];
+  readonly backends: readonly RawBackend[];
+}
+
+/** Reads values that need not fit the schema. */
+export function readRaw(value: unknown): RawConfig {
+  const keys = rawOf(value);
+  const vips = listOf(keys.vips).map((item, i): RawVip => {
     const { address, pool, policy } = rawOf(item);
     return { path: ['vips', i], endpoint: endpointOf(address), pool, policy };
   });
-}
-
-export function rawPools(value: unknown): RawPool[] {
-  const named = Object.entries(rawOf(rawOf(value).pools)).map(([name, pool]) =>
-    poolOf(pool, ['pools', name]),
-  );
-  const own = rawVips(value).flatMap(({ pool, path }) =>
+  const named = Object.entries(rawOf(keys.pools)).map(([name, pool]) => poolOf(pool, ['pools', name]));
+  const own = vips.flatMap(({ pool, path }) =>
     Object.keys(rawOf(pool)).length === 0 ? [] : [poolOf(pool, [...path, 'pool'])],
   );
-  return [...named, ...own];
+  const pools = [...named, ...own];
+  return { keys, vips, pools, backends: pools.flatMap(({ backends }) => backends) };
 }
 
 function poolOf(pool: unknown, path: Path): RawPool {

@@ -11,7 +11,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from 'yaml';
-import { formatPath, type Path, type Problem } from './problems.ts';
+import { formatPath, type Path, type Problem, problemsMax } from './problems.ts';
 
 /** Aliases of one document: enough to share a pool, too few to blow a document up. */
 const aliasesMax = 100;
@@ -21,13 +21,14 @@ const depthMax = 64;
 /** A YAML 1.2 document as plain values, together with where each of them stands. */
 export class YamlTree {
   readonly file: string;
-  /** What is no YAML, or has no plain value, or more than one; then what `report` noted. */
+  /** What is no YAML, or has no plain value, or more than one; then what `report` noted; at most `problemsMax`. */
   readonly problems: Problem[] = [];
   /** Plain values, null for an empty text; undefined if they cannot be made. */
   readonly value: unknown;
   readonly #lines = new LineCounter();
   readonly #document: Document;
   readonly #text: string;
+  readonly #pairsOf = new Map<YAMLMap, ReadonlyMap<string, Pair>>();
   #aliases = 0;
   /** Whether something was left out of the values. */
   #isBroken = false;
@@ -46,11 +47,13 @@ export class YamlTree {
 
   /** Notes a problem at what stands at a path or, with `key`, at the name of its last step. */
   report(path: Path, message: string, options: { key?: boolean; severity?: Problem['severity'] } = {}): void {
+    if (this.problems.length >= problemsMax) return;
     const { key = false, severity = 'error' } = options;
     this.#note(this.#offset(path, key), path, message, severity);
   }
 
   #note(offset: number, path: Path, message: string, severity: Problem['severity'] = 'error'): void {
+    if (this.problems.length >= problemsMax) return;
     const { line, col } = this.#lines.linePos(offset);
     const where = { line: Math.max(1, line), column: Math.max(1, col) };
     this.problems.push({ severity, file: this.file, ...where, path: formatPath(path), message });
@@ -102,13 +105,25 @@ export class YamlTree {
     }
   }
 
+  /** Pairs of a mapping by name; of two with one name the last, as that is the one that counts. */
+  #pairs(map: YAMLMap): ReadonlyMap<string, Pair> {
+    let pairs = this.#pairsOf.get(map);
+    if (!pairs) {
+      pairs = new Map(
+        map.items.flatMap((pair) => (isScalar(pair.key) ? [[nameOf(pair.key.value), pair]] : [])),
+      );
+      this.#pairsOf.set(map, pairs);
+    }
+    return pairs;
+  }
+
   /** Offset of what stands at a path; of the innermost mapping around it, where nothing does. */
   #offset(path: Path, key: boolean): number {
     let node: unknown = this.#document.contents;
     let offset = startOf(node);
     for (const [i, step] of path.entries()) {
       if (isAlias(node)) node = node.resolve(this.#document);
-      const pair = isMap(node) ? pairOf(node, String(step)) : undefined;
+      const pair = isMap(node) ? this.#pairs(node).get(String(step)) : undefined;
       const next = isSeq(node) ? node.items[Number(step)] : pair?.value;
       if (pair && ((key && i === path.length - 1) || !hasText(next))) return startOf(pair.key);
       if (!hasText(next)) return offset;
@@ -118,10 +133,6 @@ export class YamlTree {
     return offset;
   }
 }
-
-/** The last pair of a name, as that is the one that counts. */
-const pairOf = (map: YAMLMap, name: string): Pair | undefined =>
-  map.items.findLast(({ key }) => isScalar(key) && nameOf(key.value) === name);
 
 const nameOf = (key: unknown): string => (key === null ? '' : String(key));
 

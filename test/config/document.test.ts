@@ -163,6 +163,12 @@ describe('a document that attacks its reader is refused', () => {
     expect(lines(`k0: &a0 [x]\n${layers.join('')}`)).toContain('f.yaml:1:1: more than 100 aliases');
   });
 
+  test('mistakes without end', () => {
+    const many = lines(Array.from({ length: 20_000 }, (_, i) => `k${i}: 1\n`).join(''));
+    expect(many).toHaveLength(101);
+    expect(many.at(-1)).toBe('and many more');
+  });
+
   test('lists in lists', () => {
     expect(lines(`count: ${'['.repeat(80)}${']'.repeat(80)}`).at(-1)).toContain(
       'more than 64 mappings and lists within each other',
