@@ -29,9 +29,18 @@ const quicDataBytesMin = 45;
 /** A pause of a flow in ns after which its times are worth nothing. */
 const pauseNsMax = 2 ** 36;
 
+/** Flags of a flow: its ACK number moved since the last packet that counts; that packet was full-size; a SYN waits. */
 const moved = 1;
 const full = 2;
 const opening = 4;
+
+/** Where a flow's fields are, in units of their size. */
+const lastWord = 0;
+const batchWord = 1;
+const ackWord = 2;
+const sizeHalf = 6;
+const flagsByte = 14;
+const cutByte = 15;
 
 /** The cut of a batch whose start is not known. */
 const noCut = 255;
@@ -49,8 +58,9 @@ const noCut = 255;
  * - a sample below 5/8 of the backend's handshake is no response: bursts that a sender spreads over its round trip;
  * - idle gaps end a batch without a sample.
  *
- * Bursts paced slower than the handshake look like responses, as does a client's think time that never varies.
- * Gaps from 33 us to 2 s can be cuts. Latencies are multiples of 64 ns.
+ * What it cannot tell apart: bursts that a sender paces slower than the handshake took, two bursts in a round trip that has
+ * become twice as long as the handshake, and datagrams after a think time that never varies.
+ * Waits of 33 us to 2 s are found. Latencies are multiples of 64 ns.
  */
 export class GapEstimator implements Estimator {
   readonly name = 'gap';
@@ -58,17 +68,15 @@ export class GapEstimator implements Estimator {
   readonly bytesPerFlow = 24;
   /** Per flow: time of its last packet of any sort in ns; the flow table's own in the kernel. */
   readonly #seenNs: Float64Array;
-  /** Per flow, in ticks of 64 ns modulo 2^32: the last packet that counts, and the first of its batch. */
-  readonly #last: Int32Array;
-  readonly #batch: Int32Array;
-  /** Per flow: the last ACK number. */
-  readonly #ack: Int32Array;
-  /** Per flow: the largest packet, in bytes from the IP header on. */
-  readonly #size: Uint16Array;
-  /** Per flow: `moved` (the ACK number, since the last packet that counts), `full` (that packet), `opening` (a SYN waits). */
-  readonly #flags: Uint8Array;
-  /** Per flow: the cut by which its batch began. */
-  readonly #batchCut: Uint8Array;
+  /**
+   * Per flow four words: the last packet that counts and the first of its batch, in ticks of 64 ns modulo 2^32; the last
+   * ACK number; and three smaller fields, so that a flow is in one cache line.
+   */
+  readonly #words: Int32Array;
+  /** The same in bytes: a flow's flags, and the cut by which its batch began. */
+  readonly #bytes: Uint8Array;
+  /** The same in halves of words: a flow's largest packet, in bytes from the IP header on. */
+  readonly #sizes: Uint16Array;
   /** Per backend: gaps by bucket, older epochs halved; gaps in this epoch; its start in ticks. */
   readonly #histogram: Uint32Array;
   readonly #gaps: Uint32Array;
@@ -81,12 +89,9 @@ export class GapEstimator implements Estimator {
 
   constructor({ flows, backends }: EstimatorSize) {
     this.#seenNs = new Float64Array(flows);
-    this.#last = new Int32Array(flows);
-    this.#batch = new Int32Array(flows);
-    this.#ack = new Int32Array(flows);
-    this.#size = new Uint16Array(flows);
-    this.#flags = new Uint8Array(flows);
-    this.#batchCut = new Uint8Array(flows);
+    this.#words = new Int32Array(4 * flows);
+    this.#bytes = new Uint8Array(this.#words.buffer);
+    this.#sizes = new Uint16Array(this.#words.buffer);
     this.#histogram = new Uint32Array(gapBuckets * backends);
     this.#gaps = new Uint32Array(backends);
     this.#since = new Int32Array(backends);
@@ -98,15 +103,16 @@ export class GapEstimator implements Estimator {
   open(flow: number, _backend: number, packet: Packet, now: Ns): void {
     const tick = Math.floor(now / 64) | 0;
     this.#seenNs[flow] = now;
-    this.#last[flow] = tick;
-    this.#batch[flow] = tick;
-    this.#batchCut[flow] = noCut;
-    this.#size[flow] = Math.min(packet.ipLength, 0xffff);
+    this.#words[4 * flow + lastWord] = tick;
+    this.#words[4 * flow + batchWord] = tick;
+    this.#bytes[16 * flow + cutByte] = noCut;
+    this.#sizes[8 * flow + sizeHalf] = Math.min(packet.ipLength, 0xffff);
     if (packet.proto === ipProtoTcp) {
-      this.#ack[flow] = packet.ack;
-      this.#flags[flow] = (packet.tcpFlags & (tcpSyn | tcpAck | tcpRst)) === tcpSyn ? opening : 0;
+      this.#words[4 * flow + ackWord] = packet.ack;
+      this.#bytes[16 * flow + flagsByte] =
+        (packet.tcpFlags & (tcpSyn | tcpAck | tcpRst)) === tcpSyn ? opening : 0;
     } else {
-      this.#flags[flow] = packet.ipLength >= fullSizeBytesMin ? full : 0;
+      this.#bytes[16 * flow + flagsByte] = packet.ipLength >= fullSizeBytesMin ? full : 0;
     }
   }
 
@@ -118,28 +124,30 @@ export class GapEstimator implements Estimator {
     }
     this.#seenNs[flow] = now;
     const tick = Math.floor(now / 64) | 0;
-    const flags = this.#flags[flow]!;
+    const flags = this.#bytes[16 * flow + flagsByte]!;
     if (packet.proto === ipProtoTcp) {
       if ((flags & opening) !== 0 || (packet.tcpFlags & (tcpSyn | tcpRst)) !== 0) {
         this.#tcpOpening(flow, backend, packet, tick);
         return;
       }
-      if (packet.ack !== this.#ack[flow]!) {
-        this.#ack[flow] = packet.ack;
-        this.#flags[flow] = flags | moved;
+      if (packet.ack !== this.#words[4 * flow + ackWord]!) {
+        this.#words[4 * flow + ackWord] = packet.ack;
+        this.#bytes[16 * flow + flagsByte] = flags | moved;
       }
       // A keep-alive probe may carry one byte.
       if (packet.payloadLength <= 1) return;
     } else {
-      if (this.#size[flow]! >= fullSizeBytesMin && packet.payloadLength < quicDataBytesMin) return;
+      if (this.#sizes[8 * flow + sizeHalf]! >= fullSizeBytesMin && packet.payloadLength < quicDataBytesMin)
+        return;
       this.#measure(flow, packet);
     }
-    const gap = (tick - this.#last[flow]!) | 0;
-    this.#last[flow] = tick;
-    if ((this.#flags[flow]! & moved) !== 0 || gap < 0 || gap >= gapTicksMax) {
-      this.#batchCut[flow] = (this.#flags[flow]! & moved) !== 0 ? noCut : this.#cut[backend]!;
-      this.#flags[flow]! &= ~moved;
-      this.#batch[flow] = tick;
+    const gap = (tick - this.#words[4 * flow + lastWord]!) | 0;
+    this.#words[4 * flow + lastWord] = tick;
+    if ((this.#bytes[16 * flow + flagsByte]! & moved) !== 0 || gap < 0 || gap >= gapTicksMax) {
+      this.#bytes[16 * flow + cutByte] =
+        (this.#bytes[16 * flow + flagsByte]! & moved) !== 0 ? noCut : this.#cut[backend]!;
+      this.#bytes[16 * flow + flagsByte]! &= ~moved;
+      this.#words[4 * flow + batchWord] = tick;
       return;
     }
     // Of UDP packets only; `flags` are those after the packet before.
@@ -150,13 +158,13 @@ export class GapEstimator implements Estimator {
 
   /** A SYN again makes the answer ambiguous (Karn); the packet that answers the only one ends the handshake. */
   #tcpOpening(flow: number, backend: number, packet: Packet, tick: number): void {
-    const handshake = (tick - this.#last[flow]!) | 0;
+    const handshake = (tick - this.#words[4 * flow + lastWord]!) | 0;
     const isAnswer = (packet.tcpFlags & (tcpSyn | tcpRst | tcpAck)) === tcpAck;
-    this.#flags[flow] = 0;
-    this.#ack[flow] = packet.ack;
-    this.#last[flow] = tick;
-    this.#batch[flow] = tick;
-    this.#batchCut[flow] = noCut;
+    this.#bytes[16 * flow + flagsByte] = 0;
+    this.#words[4 * flow + ackWord] = packet.ack;
+    this.#words[4 * flow + lastWord] = tick;
+    this.#words[4 * flow + batchWord] = tick;
+    this.#bytes[16 * flow + cutByte] = noCut;
     if (!isAnswer || handshake < 0 || handshake >= gapTicksMax) return;
     const known = this.#handshake[backend]!;
     this.#handshake[backend] =
@@ -166,9 +174,9 @@ export class GapEstimator implements Estimator {
   /** Learns the largest packet of a UDP flow, and remembers whether this one is as large. */
   #measure(flow: number, { ipLength }: Packet): void {
     const bytes = Math.min(ipLength, 0xffff);
-    if (bytes > this.#size[flow]!) this.#size[flow] = bytes;
-    const isFull = bytes >= fullSizeBytesMin && bytes === this.#size[flow]!;
-    this.#flags[flow] = isFull ? full : 0;
+    if (bytes > this.#sizes[8 * flow + sizeHalf]!) this.#sizes[8 * flow + sizeHalf] = bytes;
+    const isFull = bytes >= fullSizeBytesMin && bytes === this.#sizes[8 * flow + sizeHalf]!;
+    this.#bytes[16 * flow + flagsByte] = isFull ? full : 0;
   }
 
   #count(flow: number, backend: number, gap: number, valleyMax: number, tick: number, emit: Emit): void {
@@ -177,12 +185,12 @@ export class GapEstimator implements Estimator {
     this.#histogram[backend * gapBuckets + bucket]!++;
     let latency = -1;
     if (cut > 0 && bucket >= cut) {
-      if (this.#batchCut[flow]! === cut && bucket < cut + idleBuckets) {
-        latency = (tick - this.#batch[flow]!) | 0;
+      if (this.#bytes[16 * flow + cutByte]! === cut && bucket < cut + idleBuckets) {
+        latency = (tick - this.#words[4 * flow + batchWord]!) | 0;
         if (latency >= gapTicksMax || 8 * latency < 5 * this.#handshake[backend]!) latency = -1;
       }
-      this.#batch[flow] = tick;
-      this.#batchCut[flow] = cut;
+      this.#words[4 * flow + batchWord] = tick;
+      this.#bytes[16 * flow + cutByte] = cut;
     }
     if (this.#gaps[backend]! === 0) this.#since[backend] = tick;
     const gaps = ++this.#gaps[backend]!;
