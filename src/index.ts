@@ -3,6 +3,9 @@
  * the policies that move slots. The names are the same as in the command, its configuration and its metrics.
  */
 
+export { type Difference, difference } from './config/difference.ts';
+export { checkConfigText, loadConfig } from './config/load.ts';
+export type { Settings } from './config/settings.ts';
 export { Balance } from './control/balance.ts';
 export type { Policy, PolicyInput } from './control/policy.ts';
 export { Pool, type PoolBackend, type PoolOptions } from './control/pool.ts';
