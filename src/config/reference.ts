@@ -49,6 +49,7 @@ export function referenceText(): string {
     section('`admin`', admin!.description!, keyTable(admin!)),
     section('`log`', log!.description!, keyTable(log!)),
     checks,
+    json,
   ].join('\n');
 }
 
@@ -97,6 +98,28 @@ absolute, \`user: root\`.
 | size of the file | 4 MiB |
 | aliases; mappings and lists within each other | 100; 64 |
 | vips; backends of a pool; backends of all vips | 4,096; 4,096; 65,535 |
+`;
+
+const json = `## JSON
+
+Within a version of \`schema\` keys are added, never renamed.
+
+| \`inband.check/1\` | content |
+|---|---|
+| \`file\`, \`valid\` | its path; whether \`run\` would take it |
+| \`vips\`, \`backends\` | how many there are, a backend of several pools counted once; null if it is not valid |
+| \`problems[]\` | \`severity\` (\`error\`, \`warning\`), \`line\`, \`column\` from 1, \`path\`, \`message\` |
+
+| \`inband.diff/1\` | content |
+|---|---|
+| \`vips[]\` | vips that change: \`vip\`, \`change\` (\`added\`, \`removed\`, \`changed\`), \`policy_before\`, \`policy_after\` |
+| \`vips[].slots_before\`, \`slots_after\` | size of the table; null where there is none |
+| \`vips[].slots_moved\`, \`slots_moved_min\` | slots of tables by weight that go to another backend, and the fewest that could; null for tables of two sizes |
+| \`vips[].backends[]\` | backends that are not as before: \`backend\`, \`change\` (\`kept\`: only its slots change), \`weight_\`, \`encap_\`, \`slots_before\` and \`_after\`; \`flows_begun\` there since the daemon started, null between files |
+| \`vips_unchanged\` | how many do not change |
+| \`settings[]\` | everything else that changes: \`key\`, \`before\`, \`after\`; null where it is not there |
+
+The daemon serves what it runs with at \`/config\` of its socket (\`inband.config/1\`): \`config\` is a configuration file as JSON.
 `;
 
 const section = (title: string, note: string, body: string): string =>

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { runCommand } from '../../src/cli/run.ts';
 import { referenceText, schemaText } from '../../src/config/reference.ts';
 
@@ -56,6 +58,17 @@ describe('what is made from the schema', () => {
     const named = new Set([...referenceText().matchAll(/`(--[\w-]+)`/g)].map(([, flag]) => flag!));
     for (const flag of flags) if (flag !== '--config') expect(named).toContain(flag);
     for (const flag of named) expect([...flags, '--strict', '--json']).toContain(flag);
+  });
+
+  test('an editor that knows the schema accepts the examples and rejects what check rejects', () => {
+    const editor = z.fromJSONSchema(JSON.parse(schemaText()));
+    for (const name of ['minimal', 'example']) {
+      const value = parse(readFileSync(new URL(`config/${name}.yaml`, root), 'utf8'));
+      expect(editor.safeParse(value).success).toBe(true);
+      for (const wrong of [{ tick: 1 }, { ticks: '1ms' }, { policy: 'blance' }, { slots: 3 }, { vips: [] }]) {
+        expect(editor.safeParse({ ...value, ...wrong }).success).toBe(false);
+      }
+    }
   });
 
   test('the schema has no key that only the docs need', () => {
