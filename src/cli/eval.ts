@@ -19,6 +19,9 @@ const windowDefault = ns(100e6);
 /** Flows that the table of each estimator holds by default: there are a dozen tables. */
 const flowsDefault = 65_536;
 
+/** Columns where standard output is no terminal: tables are not cut. */
+const widthDefault = 130;
+
 /** What captures and truths are called, which must not be written over. */
 const inputName = /\.(?:pcap|pcapng|csv)(?:\.gz)?$/;
 
@@ -98,7 +101,7 @@ async function run(paths: string[], flags: Flags): Promise<void> {
   stdout.write(
     flags.json
       ? `${JSON.stringify(result)}\n`
-      : `${evalText(result, { width: stdout.columns ?? 110, color: stdout.hasColors?.() ?? false })}\n`,
+      : `${evalText(result, { width: stdout.columns ?? widthDefault, color: stdout.hasColors?.() ?? false })}\n`,
   );
   if (!flags.json && report !== undefined) stdout.write(`report: ${report}\n`);
   if (flags.strict && result.warnings.length > 0) process.exitCode = exitCode.warnings;

@@ -5,7 +5,7 @@ import { formatCount, formatPercent, formatSignedPercent } from './format.ts';
 
 /** What the columns mean, for a legend under the tables. */
 export const evalLegend = ({ window_ms }: EvalResult): string =>
-  'median, mean: of all samples, to those of all truths. err: (sample - truth) / truth of each sample; within 20%: of those. ' +
+  'median, mean: of all samples, to those of all truths. err: (sample - truth) / truth of each sample; in 20%: samples so near. ' +
   `windows: of ${formatDuration(window_ms * 1e6)} of one backend, with samples, of those with truth; window p50, p90: how far the ` +
   'median estimate of a window is from its median truth. server: only means tell something, so windows compare means and ' +
   'single samples are not compared. A row of several kinds is what a controller would use: in each window the samples of ' +
@@ -28,18 +28,28 @@ function times(value: number | null): string {
   return `${Math.abs(value) < 10 ? value.toFixed(2) : formatCount(value)}x`;
 }
 
-const accuracyColumns: readonly Column[] = [
+const samplesColumns: readonly Column[] = [
   ['samples', ({ samples }) => formatCount(samples)],
   ['per s', ({ samples_per_s }) => formatCount(samples_per_s)],
+];
+
+const ratioColumns: readonly Column[] = [
   ['median', ({ median_ratio }) => times(median_ratio)],
   ['mean', ({ mean_ratio }) => times(mean_ratio)],
   ['median err', ({ median_relative_error }) => formatSignedPercent(median_relative_error)],
-  ['within 20%', ({ within_20_percent }) => formatPercent(within_20_percent)],
+  ['in 20%', ({ within_20_percent }) => formatPercent(within_20_percent)],
   ['p95 err', ({ p95_absolute_relative_error }) => formatPercent(p95_absolute_relative_error)],
-  ['windows', ({ windows, truth_windows }) => `${windows}/${truth_windows}`],
+];
+
+const windowColumns: readonly Column[] = [
   ['window p50', ({ window_error_p50 }) => formatPercent(window_error_p50)],
   ['p90', ({ window_error_p90 }) => formatPercent(window_error_p90)],
+  ['windows', ({ windows, truth_windows }) => `${windows}/${truth_windows}`],
 ];
+
+const accuracyColumns = [...samplesColumns, ...ratioColumns, ...windowColumns];
+/** What matters most comes first, where a screen may be narrow. */
+const overviewColumns = [...windowColumns, ...ratioColumns, ...samplesColumns];
 
 const turnColumns: readonly Column[] = [
   ['samples', ({ samples }) => formatCount(samples)],
@@ -100,9 +110,12 @@ export function stepTable(step: EvalStep): Table {
   const change = (before: number | null, after: number | null) =>
     before === null || after === null ? '-' : signed(after - before);
   const truth = medianTruth(step);
+  const kindsOf = (estimator: string) => step.rows.filter((row) => row.estimator === estimator).length;
+  // Kinds with samples on one side only say nothing; of a whole estimator that does.
   const shown = step.rows.filter(
-    ({ estimator, before_ns, after_ns }) =>
-      estimator !== 'handshake' && (before_ns !== null || after_ns !== null),
+    ({ estimator, kind, before_ns, after_ns }) =>
+      kind !== 'handshake' &&
+      (kind === null || kindsOf(estimator) === 1 || (before_ns !== null && after_ns !== null)),
   );
   return {
     title: `Step of ${step.backend} at ${duration(step.at_s * 1e9)}`,
@@ -156,12 +169,12 @@ export function overviewTable(result: EvalResult): Table {
   const estimator = foremost(result);
   const rows = captures.map(({ name, rows }) => {
     const row = rows.find((one) => one.estimator === estimator && isWhole(rows, one))!;
-    return [name, ...accuracyColumns.map(([, value]) => value(row))];
+    return [name, ...overviewColumns.map(([, value]) => value(row))];
   });
   return {
     title: `${estimator} over all captures`,
     note: '',
-    head: ['capture', ...accuracyColumns.map(([title]) => title)],
+    head: ['capture', ...overviewColumns.map(([title]) => title)],
     rows,
   };
 }
