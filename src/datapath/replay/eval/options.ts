@@ -26,7 +26,14 @@ export interface EvalOptions {
 
 /** All estimators, the paper's in the readings that differ most; FIXEDTIMEOUT by one of its timeouts. */
 export const evalEstimators: readonly string[] = [
+  'auto',
+  'request',
+  'pipelined',
+  'server',
+  'gap',
+  'quic',
   'handshake',
+  'pirate',
   'ensemble',
   'ensemble:damped',
   'ensemble:infinite:flow',
