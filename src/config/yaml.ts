@@ -99,6 +99,8 @@ export class YamlTree {
         continue;
       }
       const name = nameOf(key.value);
+      // What reads objects with this key reads something else.
+      if (name === '__proto__') this.#refuse(startOf(key), [...path, name], 'this name cannot be a key');
       if (seen.has(name)) this.#note(startOf(key), [...path, name], 'given twice');
       seen.add(name);
       this.#inspect(value, [...path, name], depth + 1);

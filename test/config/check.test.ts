@@ -121,6 +121,16 @@ describe('each mistake has one message, with its place and what would be right',
       'interface: eth0\nvips: [{ address: 10.0.0.1:80/tcp, pool: web }]',
       "2:42: vips[0].pool: no pool is named 'web'; there are none",
     ],
+    [
+      'a pool named as what every object has',
+      but('  web:', '  __proto__:').replace('pool: web', 'pool: __proto__'),
+      '6:3: pools.__proto__: this name cannot be a key',
+    ],
+    [
+      'no pool, but what every object has',
+      but('pool: web', 'pool: constructor'),
+      "4:11: vips[0].pool: no pool is named 'constructor'; there is web",
+    ],
     ['a pool that is a number', but('pool: web', 'pool: 7'), '4:11: vips[0].pool: expected a text, found 7'],
     [
       'a pool of its own without backends',
