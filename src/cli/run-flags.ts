@@ -128,10 +128,11 @@ function addProcessFlags(command: Command): Command {
 
 /**
  * What flags and the configuration file say together.
+ * @param warn called with each warning about the file, a line
  * @throws InbandError `USAGE` for flags, `CONFIG_INVALID` for slots that the pools cannot have, and as `loadConfig` does
  */
-export function settingsOf(flags: RunFlags): Settings {
-  const file = flags.config === undefined ? undefined : loadConfig(flags.config);
+export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Settings {
+  const file = flags.config === undefined ? undefined : loadConfig(flags.config, warn);
   const base = file ?? defaults;
   const name = flags.interface ?? file?.interface;
   if (name === undefined)

@@ -12,14 +12,17 @@ export function runCommand(): Command {
   const command = new Command('run').description(
     'Run the load balancer on an interface until SIGTERM or SIGINT',
   );
-  return addRunFlags(command).action((flags: RunFlags) => run(settingsOf(flags)));
+  return addRunFlags(command).action(run);
 }
 
-async function run(settings: Settings): Promise<void> {
+async function run(flags: RunFlags): Promise<void> {
+  const warnings: string[] = [];
+  const settings = settingsOf(flags, (line) => warnings.push(line));
   const { user, logLevel } = settings;
   const options = toOptions(settings);
   if (user !== undefined) primaryGroup(user);
   const log = logger(logLevel);
+  for (const warning of warnings) log.warn({ event: 'config_warning', warning });
   const balancer = await LoadBalancer.start(options, log);
   try {
     if (user !== undefined) dropTo(user);

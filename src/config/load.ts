@@ -1,7 +1,7 @@
 import { InbandError } from '../errors.ts';
 import { type Checked, checkDocument, checkText } from './document.ts';
 import { lint } from './lint.ts';
-import { invalidDocument } from './problems.ts';
+import { invalidDocument, problemLines } from './problems.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
 import type { Settings } from './settings.ts';
 
@@ -20,11 +20,15 @@ export function checkConfigText(text: string, file: string): Checked<Settings> {
 
 /**
  * The settings that a configuration file gives.
+ * @param warn called with each warning, a line
  * @throws InbandError `FILE_UNREADABLE`, or `CONFIG_INVALID` with every problem as a line of its details
  */
-export function loadConfig(path: string): Settings {
+export function loadConfig(path: string, warn: (line: string) => void = () => {}): Settings {
   const { value, problems } = checkConfig(path);
-  if (value !== undefined) return value;
+  if (value !== undefined) {
+    for (const line of problemLines(problems)) warn(line);
+    return value;
+  }
   throw invalidDocument(path, problems, 'docs/configuration.md describes every key');
 }
 

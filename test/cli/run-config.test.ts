@@ -47,6 +47,15 @@ describe('flags and a file together', () => {
     ]);
   });
 
+  test('warnings about the file are handed on', () => {
+    const path = file();
+    const warnings: string[] = [];
+    settingsOf({ ...flags, config: path }, (line) => warnings.push(line));
+    expect(warnings).toEqual([
+      `${path}:4:51: vips[1].pool.backends: warning: with one backend there is nothing to balance`,
+    ]);
+  });
+
   test('a flag overrides the file', () => {
     const settings = settingsOf({
       ...flags,
