@@ -17,13 +17,14 @@ export const balanceSettings = {
 const stepFraction = 0.5;
 /** Within this part of the octaves that make it slow nothing speaks against a backend; between the two nothing moves. */
 const finePart = 0.4;
-/** Deviations of chance by which a backend must be slow, and may look slow and yet be fine. */
-const sureDeviations = 3;
-const fineDeviations = 1;
-/** Steps are full from this ratio on above that of a slow one: at 2.25 times the others' latency. */
+/** Where windows scatter by this many octaves, shares return half as fast. */
+const calmOctaves = 0.3;
+/** Steps are full from this ratio on above that of a slow one: at 2.25 times the others' latency where nothing scatters. */
 const fullExcess = 1;
+/** ... and when that is sure by this many octaves more. */
+const fullMargin = 1;
 /** A silent backend keeps this part of what a slow one does. */
-const silentPart = 0.1;
+const silentPart = 0.25;
 /** Latency grows faster than load: a backend keeps what it carries over this many times its ratio. */
 const carriedRatio = 2;
 /** Least time between two steps away from a slow backend: a step takes time to show; a silent one shows nothing. */
@@ -54,7 +55,8 @@ class State {
   readonly lowered: Float64Array;
   readonly gains: Float64Array;
   readonly raises: Float64Array;
-  /** 1: may be given more. */
+  /** 1: answers; 1: may be given more, as it is not known to be slow either. */
+  readonly answering: Uint8Array;
   readonly fine: Uint8Array;
 
   readonly kind: string;
@@ -70,6 +72,7 @@ class State {
     this.lowered = new Float64Array(length).fill(Number.NaN);
     this.gains = new Float64Array(length).fill(1);
     this.raises = new Float64Array(length);
+    this.answering = new Uint8Array(length).fill(1);
     this.fine = new Uint8Array(length).fill(1);
   }
 }
@@ -140,7 +143,7 @@ export class Balance implements Policy {
       if (!starts) continue;
       state.evidence.forget(b, input);
       const before = shares[b]!;
-      if (moveFrom(b, before - startFraction * weights[b]!, shares, usable) === 0) continue;
+      if (moveFrom(b, before - startFraction * weights[b]!, input, usable) === 0) continue;
       this.#because('start', b, before, input, state);
       changed = true;
     }
@@ -148,10 +151,11 @@ export class Balance implements Policy {
   }
 
   /** Marks the backends that may be given more: usable, answering, and not known to be slow. */
-  #judge({ usable }: PolicyInput, { evidence, silence, fine }: State): void {
+  #judge({ usable }: PolicyInput, { evidence, silence, answering, fine }: State): void {
     for (let b = 0; b < usable.length; b++) {
-      const isSlow = evidence.isFresh(b) && evidence.ratio(b, 0) > this.#slow;
-      fine[b] = usable[b] === 1 && silence.silent[b] === 0 && !isSlow ? 1 : 0;
+      const maySlow = evidence.isFresh(b) && (evidence.isOpen(b) || evidence.ratio(b) > this.#slow);
+      answering[b] = usable[b] === 1 && silence.silent[b] === 0 ? 1 : 0;
+      fine[b] = maySlow ? 0 : answering[b]!;
     }
   }
 
@@ -165,16 +169,29 @@ export class Balance implements Policy {
     }
     const measured = evidence.taken[b] === 1;
     const jumped = jumps.hasJumped(b, input.now);
-    if (jumped) this.#jump(b, input, state);
-    else if (!measured) return false;
-    if (evidence.freshCount < 2 || sinceNs < stepNs) return false;
+    if (!measured && !jumped) return false;
+    if (evidence.freshCount < 2 || !evidence.isSettled(b)) return false;
+    const isNew = jumped && this.#jump(b, input, state);
+    if (sinceNs < stepNs && !isNew) return false;
     state.gains[b] = Math.min(1, state.gains[b]! * gainGrowth);
-    const ratio = evidence.ratio(b, -sureDeviations);
-    if (!(ratio > this.#slow)) return false;
-    const excess = Math.min(1, (2 ** ratio - this.#settings.slow) / fullExcess);
+    return this.#leave(b, measured && !isNew ? 'slow' : 'jump', input, state);
+  }
+
+  /** Takes as much from a backend as it is surely slow by. */
+  #leave(b: number, cause: Cause, input: PolicyInput, state: State): boolean {
+    const { evidence } = state;
+    const sure = evidence.sureRatio(b);
+    if (!(sure > this.#slow)) return false;
+    const ratio = Math.max(sure, evidence.ratio(b));
+    const excess = Math.min(
+      1,
+      (2 ** ratio - this.#settings.slow) / fullExcess,
+      (sure - this.#slow) / fullMargin,
+    );
+    const part = (stepFraction * excess) / (1 + evidence.deviation(b));
     const carried = this.#carried(b, evidence) / (carriedRatio * 2 ** ratio);
     const floor = Math.max(this.#settings.floor * input.weights[b]!, carried);
-    return this.#take(b, stepFraction * excess, floor, measured ? 'slow' : 'jump', input, state);
+    return this.#take(b, part, floor, cause, input, state);
   }
 
   /** What a backend carries of all requests, whatever its share of new flows. */
@@ -184,13 +201,15 @@ export class Balance implements Policy {
     return total > 0 ? rates[b]! / total : 0;
   }
 
-  /** Takes a jump for a backend's latency from now on, unless it is known to be slow. */
-  #jump(b: number, input: PolicyInput, { evidence, jumps, gains }: State): void {
-    if (evidence.ratio(b, -sureDeviations) > this.#slow) return;
+  /** Takes a jump for a backend's latency from now on; true if nothing was known of it. */
+  #jump(b: number, input: PolicyInput, { evidence, jumps, gains, steppedNs }: State): boolean {
+    if (evidence.sureRatio(b) > this.#slow) return false;
     evidence.change(b, jumps.ratio(b));
+    if (jumps.sinceNs(b, steppedNs[b]!) <= 0) return false;
     evidence.restart(b, input.windows[b]!, input.now);
     jumps.restarted(b);
     gains[b] = 1;
+    return true;
   }
 
   #take(b: number, part: number, floor: number, cause: Cause, input: PolicyInput, state: State): boolean {
@@ -200,9 +219,12 @@ export class Balance implements Policy {
     if (flips) state.gains[b] = Math.max(gainMin, state.gains[b]! * flipGain);
     const gain = cause === 'waiting' ? 1 : state.gains[b]!;
     const amount = Math.min(this.#settings.alpha, gain * part * before, before - floor);
-    if (moveFrom(b, amount, shares, state.fine) === 0) return false;
+    const moved = moveFrom(b, amount, input, state.fine) || moveFrom(b, amount, input, state.answering);
+    if (moved === 0) return false;
     state.steppedNs[b] = input.now;
     state.lowered[b] = shares[b]!;
+    // What is answered until then was sent before, and says nothing of the new share.
+    if (cause !== 'waiting') state.evidence.renew(b, input.now + state.evidence.latencyNs[b]!);
     this.#because(cause, b, before, input, state);
     return true;
   }
@@ -226,10 +248,11 @@ export class Balance implements Policy {
   /** How fast a backend that is not slow may be given more, 0 to 1. */
   #ease(b: number, { evidence, gains }: State): number {
     if (!evidence.isFresh(b)) return 1;
-    const ratio = evidence.ratio(b, fineDeviations);
+    const ratio = evidence.ratio(b);
     const fine = finePart * this.#slow;
-    if (ratio <= fine) return gains[b]!;
-    return ratio >= this.#slow ? 0 : (gains[b]! * (this.#slow - ratio)) / (this.#slow - fine);
+    if (ratio >= this.#slow) return 0;
+    const pace = gains[b]! / (1 + (evidence.deviation(b) / calmOctaves) ** 2);
+    return ratio <= fine ? pace : (pace * (this.#slow - ratio)) / (this.#slow - fine);
   }
 
   /** All backends have their weights, at once. */

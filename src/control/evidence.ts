@@ -1,7 +1,7 @@
 import type { LatencyWindow } from '../latency/window.ts';
 import type { Ns } from '../units.ts';
+import { Comparison } from './comparison.ts';
 import type { PolicyInput } from './policy.ts';
-import { Scatter } from './scatter.ts';
 
 /** A typical latency is that of at least this long a time and as many samples: shorter ones differ between equals. */
 const windowNs = 10e6;
@@ -11,20 +11,8 @@ const windowsPerCall = 64;
 /** An estimate older than this says nothing of now; nor one older than this many windows, where samples are rare. */
 const staleNs = 1e9;
 const staleWindows = 32;
-/** Windows that an average covers at most, and a recent one. */
-const windowsMax = 256;
-const windowsRecent = 8;
-/** Deviations by which a window, or the recent ones, must leave the average to begin a new one. */
-const changeDeviations = 4;
-/** A change by less than this (in octaves) is not looked for. */
-const changeMin = 0.1;
-/** Latencies are compared as ratios, except that this much is added: a few microseconds more are no slower server. */
-const softNs = 5e3;
-
-/** Octaves above 1 ns. */
-export function octaves(latencyNs: number): number {
-  return Math.log2(Math.max(0, latencyNs) + softNs);
-}
+/** How often it is looked how much windows scatter in the pool as a whole. */
+const settleNs = 50e6;
 
 /** What a controller compares of a window: the median, and where only means are meaningful the mean. */
 export function typicalNs(window: LatencyWindow, kind: string): number {
@@ -32,9 +20,8 @@ export function typicalNs(window: LatencyWindow, kind: string): number {
 }
 
 /**
- * How each backend's latency compares with the others', and how sure that is: averages over windows of the ratio of its
- * typical latency to the lower quartile of the others', which begin anew when they change, and whose error is judged by
- * how windows scattered before. Ratios are in octaves: 1 is twice the others' latency.
+ * Takes each backend's windows as they become full, and compares typical latencies and means: a server may be slow with
+ * most requests, or with some that only its mean tells of.
  */
 export class Evidence {
   /** Per backend, of its latest full window: typical latency, time and samples that it is of, when it ended, samples/s. */
@@ -45,50 +32,49 @@ export class Evidence {
   readonly rates: Float64Array;
   /** Per backend: 1 if the last `measure` took a window. */
   readonly taken: Uint8Array;
+  readonly #typical: Comparison;
+  readonly #mean: Comparison;
   readonly #startedNs: Float64Array;
-  readonly #octaves: Float64Array;
-  readonly #averages: Float64Array;
-  readonly #recent: Float64Array;
-  readonly #windows: Uint16Array;
-  readonly #scatter: Scatter;
-  readonly #sorted: Float64Array;
+  /** Windows that end before are of requests that were sent before the share changed. */
+  readonly #ignoredNs: Float64Array;
+  readonly #counts: Uint8Array;
   #fresh = 0;
   #next = 0;
+  #settledNs = Number.NEGATIVE_INFINITY;
   #now: Ns;
 
   constructor(backends: number, now: Ns) {
-    this.latencyNs = new Float64Array(backends);
-    this.spanNs = new Float64Array(backends).fill(windowNs);
-    this.samples = new Float64Array(backends);
-    this.takenNs = new Float64Array(backends).fill(Number.NEGATIVE_INFINITY);
-    this.rates = new Float64Array(backends);
+    const none = () => new Float64Array(backends);
+    this.latencyNs = none();
+    this.spanNs = none().fill(windowNs);
+    this.samples = none();
+    this.takenNs = none().fill(Number.NEGATIVE_INFINITY);
+    this.rates = none();
     this.taken = new Uint8Array(backends);
-    this.#startedNs = new Float64Array(backends).fill(now);
-    this.#octaves = new Float64Array(backends);
-    this.#averages = new Float64Array(backends);
-    this.#recent = new Float64Array(backends);
-    this.#windows = new Uint16Array(backends);
-    this.#scatter = new Scatter(backends);
-    this.#sorted = new Float64Array(backends);
+    this.#typical = new Comparison(backends);
+    this.#mean = new Comparison(backends);
+    this.#startedNs = none().fill(now);
+    this.#ignoredNs = none();
+    this.#counts = new Uint8Array(backends);
     this.#now = now;
   }
 
   /** Takes the windows that are full, and starts the next ones. */
-  measure({ windows, kind, now, usable }: PolicyInput): void {
+  measure(input: PolicyInput): void {
+    const { windows, now, usable } = input;
     this.#now = now;
     this.taken.fill(0);
     let taken = 0;
     for (let i = 0; i < windows.length && taken < windowsPerCall; i++) {
       const b = this.#next;
       this.#next = b + 1 === windows.length ? 0 : b + 1;
-      const { count } = windows[b]!;
-      const spanNs = now - this.#startedNs[b]!;
-      if (count < samplesMin || spanNs < windowNs) continue;
-      this.#take(b, typicalNs(windows[b]!, kind), count, spanNs);
-      this.restart(b, windows[b]!, now);
-      taken++;
+      if (this.#take(b, input)) taken++;
     }
     if (taken > 0) this.#compare(usable);
+    if (now - this.#settledNs < settleNs) return;
+    this.#settledNs = now;
+    this.#typical.settle();
+    this.#mean.settle();
   }
 
   /** Begins a backend's window anew, without what was sampled before. */
@@ -101,8 +87,32 @@ export class Evidence {
   forget(b: number, { windows, now }: PolicyInput): void {
     this.restart(b, windows[b]!, now);
     this.takenNs[b] = Number.NEGATIVE_INFINITY;
-    this.rates[b] = this.#windows[b] = this.#averages[b] = this.#recent[b] = 0;
-    this.#scatter.interrupt(b);
+    this.rates[b] = 0;
+    this.#typical.forget(b);
+    this.#mean.forget(b);
+  }
+
+  /** Lets the comparison of a backend begin anew with its first window from `fromNs` on: its share changed. */
+  renew(b: number, fromNs: number): void {
+    this.#ignoredNs[b] = fromNs;
+    this.#typical.renew(b);
+    this.#mean.renew(b);
+  }
+
+  /** Takes a ratio for a backend's own from now on: a change that was seen before a window was full. */
+  change(b: number, ratio: number): void {
+    this.#typical.change(b, ratio);
+    this.#mean.change(b, ratio);
+  }
+
+  /** Whether a backend's ratio is not known, since its share changed. */
+  isOpen(b: number): boolean {
+    return this.#typical.isOpen(b);
+  }
+
+  /** Whether a backend was measured often enough to know what is chance. */
+  isSettled(b: number): boolean {
+    return this.#typical.isSettled(b);
   }
 
   /** Whether a backend has been measured lately. */
@@ -115,71 +125,55 @@ export class Evidence {
     return this.#fresh;
   }
 
-  /** Ratio of a fresh backend's latency to the others' in octaves, less or more this many deviations of chance. */
-  ratio(b: number, deviations: number): number {
-    return this.#averages[b]! + deviations * this.#scatter.deviation(b, this.#windows[b]!);
+  /** Ratio of a fresh backend's latency to the others' in octaves, on average; of typical latency or mean, the higher. */
+  ratio(b: number): number {
+    return Math.max(this.#typical.ratio(b), this.#mean.ratio(b));
   }
 
-  /** Lower quartile of the typical latencies of all but one backend, in ns; that of all with -1. */
+  /** Ratio that a backend's latency surely has to the others'. */
+  sureRatio(b: number): number {
+    return Math.max(this.#typical.sureRatio(b), this.#mean.sureRatio(b));
+  }
+
+  /** Standard deviation by chance of a single window's ratio, in octaves. */
+  deviation(b: number): number {
+    return this.#typical.deviation(b);
+  }
+
+  /** Average of the typical latencies of all fresh backends but one, in ns; that of all with -1, NaN without any. */
   othersNs(b: number): number {
-    return 2 ** this.#others(b) - softNs;
+    return this.#typical.othersNs(b);
   }
 
-  /** Takes a ratio for a backend's own from now on: a change that was seen before a window was full. */
-  change(b: number, ratio: number): void {
-    this.#averages[b] = this.#recent[b] = ratio;
-    this.#windows[b] = 1;
-    this.#scatter.interrupt(b);
-  }
-
-  #take(b: number, latencyNs: number, count: number, spanNs: number): void {
-    this.latencyNs[b] = latencyNs;
-    this.#octaves[b] = octaves(latencyNs);
+  /** Takes a backend's window if it is full. */
+  #take(b: number, { windows, kind, now }: PolicyInput): boolean {
+    const window = windows[b]!;
+    if (now < this.#ignoredNs[b]!) {
+      if (window.count >= samplesMin) this.restart(b, window, now);
+      return false;
+    }
+    const { count } = window;
+    const spanNs = now - this.#startedNs[b]!;
+    if (count < samplesMin || spanNs < windowNs) return false;
+    this.latencyNs[b] = typicalNs(window, kind);
     this.samples[b] = count;
     this.spanNs[b] = spanNs;
     this.rates[b] = (count * 1e9) / spanNs;
-    this.takenNs[b] = this.#now;
+    this.takenNs[b] = now;
     this.taken[b] = 1;
+    this.#typical.take(b, this.latencyNs[b]!);
+    this.#mean.take(b, window.meanNs);
+    this.restart(b, window, now);
+    return true;
   }
 
   #compare(usable: Uint8Array): void {
-    let fresh = 0;
+    this.#fresh = 0;
     for (let b = 0; b < usable.length; b++) {
-      if (usable[b] === 1 && this.isFresh(b)) this.#sorted[fresh++] = this.#octaves[b]!;
+      this.#counts[b] = usable[b] === 1 && this.isFresh(b) ? 1 : 0;
+      this.#fresh += this.#counts[b]!;
     }
-    this.#fresh = fresh;
-    this.#sorted.subarray(0, fresh).sort();
-    if (fresh < 2) return;
-    for (let b = 0; b < usable.length; b++) {
-      if (this.taken[b] === 1 && usable[b] === 1) this.#observe(b, this.#octaves[b]! - this.#others(b));
-    }
-  }
-
-  #others(b: number): number {
-    if (this.#fresh === 0) return Number.NaN;
-    const rank = Math.floor(0.25 * Math.max(0, this.#fresh - (b < 0 ? 1 : 2)));
-    const value = this.#sorted[rank]!;
-    return b >= 0 && rank + 1 < this.#fresh && this.#octaves[b]! <= value ? this.#sorted[rank + 1]! : value;
-  }
-
-  #observe(b: number, ratio: number): void {
-    const windows = Math.min(windowsMax, this.#windows[b]! + 1);
-    const recent = Math.min(windowsRecent, windows);
-    this.#recent[b]! += (ratio - this.#recent[b]!) / recent;
-    if (windows > 1 && this.#hasLeft(b, ratio, 1)) this.change(b, ratio);
-    else if (windows > 2 * windowsRecent && this.#hasLeft(b, this.#recent[b]!, windowsRecent)) {
-      const now = this.#recent[b]!;
-      this.change(b, now);
-      this.#windows[b] = windowsRecent;
-    } else {
-      this.#windows[b] = windows;
-      this.#averages[b]! += (ratio - this.#averages[b]!) / windows;
-    }
-    this.#scatter.add(b, ratio);
-  }
-
-  #hasLeft(b: number, ratio: number, windows: number): boolean {
-    const limit = Math.max(changeMin, changeDeviations * this.#scatter.deviation(b, windows));
-    return Math.abs(ratio - this.#averages[b]!) > limit;
+    this.#typical.compare(this.#counts, this.taken);
+    this.#mean.compare(this.#counts, this.taken);
   }
 }

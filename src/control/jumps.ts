@@ -1,10 +1,10 @@
-import { octaves } from './evidence.ts';
+import { octaves } from './comparison.ts';
 import type { PolicyInput } from './policy.ts';
 
 /** A jump exceeds what pairs of looks reached before by this many octaves: it is at least twice the pool's latency. */
 const marginOctaves = 1;
 /** Looks of a backend from which it is learnt what is usual before any can be a jump. */
-const looksMin = 100;
+const looksMin = 250;
 /** How fast what is usual is forgotten, in octaves per second, and how much of it a jump adds: false ones get rarer. */
 const forgetPerS = 0.1;
 const jumpAdds = 0.2;
@@ -25,6 +25,7 @@ export class Jumps {
   readonly #pairs: Float64Array;
   readonly #usual: Float64Array;
   readonly #jumping: Uint8Array;
+  readonly #begunNs: Float64Array;
 
   constructor(backends: number) {
     this.#seen = new Float64Array(backends);
@@ -34,6 +35,7 @@ export class Jumps {
     this.#pairs = new Float64Array(backends);
     this.#usual = new Float64Array(backends);
     this.#jumping = new Uint8Array(backends);
+    this.#begunNs = new Float64Array(backends);
   }
 
   /** Looks at each backend that has new samples; `baseNs` is the pool's latency, NaN if there is none yet. */
@@ -64,6 +66,11 @@ export class Jumps {
     return this.#isJump(b) && now - this.#lookedNs[b]! === 0 && this.#anyStayed(now);
   }
 
+  /** Time from a moment to the first look of a backend's present jump, in ns; negative if it began before. */
+  sinceNs(b: number, momentNs: number): number {
+    return this.#begunNs[b]! - momentNs;
+  }
+
   /** Octaves above the pool of the latest pair of looks. */
   ratio(b: number): number {
     return this.#pairs[b]!;
@@ -85,7 +92,10 @@ export class Jumps {
     const usual = this.#usual[b]!;
     const pair = this.#pairs[b]!;
     const jumps = this.#isJump(b);
-    if (jumps && this.#jumping[b] === 0) this.#usual[b] = usual + jumpAdds;
+    if (jumps && this.#jumping[b] === 0) {
+      this.#usual[b] = usual + jumpAdds;
+      this.#begunNs[b] = this.#lookedNs[b]!;
+    }
     this.#jumping[b] = jumps ? 1 : 0;
     if (jumps) return;
     if (pair > usual) this.#usual[b] = usual + 0.5 * (pair - usual);

@@ -1,25 +1,26 @@
+import type { PolicyInput } from './policy.ts';
+
 /** Moves of traffic between backends; each keeps the sum of shares. */
 
 /** A share or move below this is none: what remains after sums of fractions. */
 export const least = 1e-9;
 
 /**
- * Takes `amount` of all traffic from a backend and gives it to those that `mayReceive`, in proportion to what they hold; to
- * all others if none of those holds any. Returns what was moved: 0 if nobody else holds a share.
+ * Takes `amount` of all traffic from a backend and gives it to those that `mayReceive`, in proportion to their weights.
+ * Returns what was moved: 0 if there are none.
  */
-export function moveFrom(b: number, amount: number, shares: Float64Array, mayReceive: Uint8Array): number {
+export function moveFrom(
+  b: number,
+  amount: number,
+  { shares, weights }: Pick<PolicyInput, 'shares' | 'weights'>,
+  mayReceive: Uint8Array,
+): number {
   if (!(amount > least)) return 0;
   let receiving = 0;
-  let others = 0;
+  for (let i = 0; i < shares.length; i++) if (i !== b && mayReceive[i] === 1) receiving += weights[i]!;
+  if (receiving === 0) return 0;
   for (let i = 0; i < shares.length; i++) {
-    if (i === b) continue;
-    others += shares[i]!;
-    if (mayReceive[i] === 1) receiving += shares[i]!;
-  }
-  const total = receiving > least ? receiving : others;
-  if (!(total > least)) return 0;
-  for (let i = 0; i < shares.length; i++) {
-    if (i !== b && (receiving <= least || mayReceive[i] === 1)) shares[i]! += (amount * shares[i]!) / total;
+    if (i !== b && mayReceive[i] === 1) shares[i]! += (amount * weights[i]!) / receiving;
   }
   shares[b]! -= amount;
   return amount;

@@ -1,10 +1,14 @@
+import type { BackendSignals } from '../latency/signals.ts';
 import type { Ns } from '../units.ts';
 import type { PolicyInput } from './policy.ts';
 
-/** A backend is silent when responses that were due this often did not come, if they come at random moments. */
-const dueMin = 8;
-/** ... and for at least so many of the pool's typical latencies, and this long: the ages of requests are coarse. */
-const latenciesMin = 4;
+/** A backend is silent when so many responses were due and did not come, if they come at random moments, */
+const dueMin = 12;
+/** ... and requests have waited together for so many of the pool's typical latencies: one for 16, eight for two each. */
+const latenciesMin = 16;
+/** Requests sent this many typical latencies before it was last heard of may have been answered with others. */
+const shortlyLatencies = 8;
+/** Ages of requests are coarse. */
 const silenceNsMin = 1e6;
 /** ... and for longer than its silences usually last: garbage collection is not worth moving for. */
 const usualRatio = 1.5;
@@ -58,13 +62,14 @@ export class Silence {
       const news = Number.isNaN(this.#responses[b]!) ? 0 : responses - this.#responses[b]!;
       this.#responses[b] = responses;
       this.#usualNs[b]! *= keepUsual;
-      if (this.silent[b] === 0) this.#rates[b] = keep * this.#rates[b]! + ((1 - keep) * news) / sinceNs;
+      // What it answered before its silence is no measure of what it answers after.
+      if (this.silent[b] === 1) this.#rates[b] = news > 0 ? 0 : this.#rates[b]!;
+      else this.#rates[b] = keep * this.#rates[b]! + ((1 - keep) * news) / sinceNs;
       this.#pool += news;
       if (news > 0 || signals[b]!.inFlight === 0) this.#heard(b, now - sinceNs, typicalNs);
     }
     for (let b = 0; b < signals.length; b++) {
-      this.silent[b] = usable[b] === 1 && this.#isSilent(b, signals[b]!.inFlight, typicalNs) ? 1 : 0;
-      if (this.silent[b] === 1 && signals[b]!.waiting((now - this.heardNs[b]!) / 2) === 0) this.silent[b] = 0;
+      this.silent[b] = usable[b] === 1 && this.#isSilent(b, signals[b]!, typicalNs) ? 1 : 0;
     }
   }
 
@@ -77,14 +82,22 @@ export class Silence {
     this.#poolThen[b] = this.#pool;
   }
 
-  #isSilent(b: number, inFlight: number, typicalNs: number): boolean {
+  #isSilent(b: number, signals: BackendSignals, typicalNs: number): boolean {
     const silenceNs = this.#now - this.heardNs[b]!;
-    if (inFlight === 0 || silenceNs < silenceNsMin || Number.isNaN(typicalNs)) return false;
-    return (
-      silenceNs * this.#rates[b]! >= dueMin &&
-      silenceNs >= latenciesMin * typicalNs &&
-      silenceNs >= usualRatio * this.#usualNs[b]! &&
-      this.#pool - this.#poolThen[b]! >= othersMin
-    );
+    if (signals.inFlight === 0 || silenceNs < silenceNsMin || Number.isNaN(typicalNs)) return false;
+    if (silenceNs * this.#rates[b]! < dueMin || silenceNs < usualRatio * this.#usualNs[b]!) return false;
+    if (this.#pool - this.#poolThen[b]! < othersMin) return false;
+    return this.#waitedNs(signals, silenceNs, typicalNs) >= latenciesMin * typicalNs;
+  }
+
+  /**
+   * At least what requests that were sent in this silence or shortly before have waited for together. Older ones were
+   * waiting when others were answered, as they do when their client is gone or has its answer and says nothing.
+   */
+  #waitedNs(signals: BackendSignals, silenceNs: number, typicalNs: number): number {
+    const older = signals.waiting(silenceNs + Math.max(silenceNs, shortlyLatencies * typicalNs));
+    const whole = signals.waiting(silenceNs) - older;
+    const half = signals.waiting(silenceNs / 2) - older;
+    return ((whole + half) * silenceNs) / 2;
   }
 }
