@@ -12,6 +12,7 @@ import type {
   SampleRecord,
 } from './datapath/datapath.ts';
 import { type DatapathName, openDatapath } from './datapath/open.ts';
+import { noSignals } from './latency/signals.ts';
 import { type Endpoint, formatEndpoint } from './net/address.ts';
 import { type Ns, ns } from './units.ts';
 
@@ -195,7 +196,9 @@ export class LoadBalancer {
     const { slots } = this.#options;
     const kinds = this.#datapath.kinds;
     const windows = kinds.map((_, k) => backends.map((_, b) => this.#datapath.window(first + b, k)));
-    const pool = new Pool({ policy, backends, kinds, windows, table: { slots } });
+    const counted = backends.map((_, b) => this.#datapath.signals(first + b));
+    const signals = counted.includes(noSignals) ? [] : counted;
+    const pool = new Pool({ policy, backends, kinds, windows, signals, table: { slots } });
     return {
       vip,
       pool,

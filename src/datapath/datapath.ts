@@ -1,4 +1,5 @@
 import type { Cliff } from '../latency/ensemble.ts';
+import type { BackendSignals } from '../latency/signals.ts';
 import type { LatencyWindow } from '../latency/window.ts';
 import type { SlotTable } from '../maglev/shares.ts';
 import type { Endpoint } from '../net/address.ts';
@@ -31,6 +32,8 @@ export interface DatapathOptions {
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
   readonly cliff: Cliff;
+  /** What measures; the best that the datapath has unless it says. Timeouts, epoch and cliff are of `ensemble`. */
+  readonly estimator?: 'auto' | 'ensemble';
   /** Whether to answer ARP for the vips, which then are addresses of no machine but the servers. */
   readonly answerArp?: boolean;
 }
@@ -78,6 +81,8 @@ export interface Datapath {
   slots(vip: number): SlotTable;
   /** A new window over the samples of a backend and kind, empty at first. */
   window(backend: number, kind: number): LiveWindow;
+  /** What packets tell of a backend beside latencies; `noSignals` where nothing counts them. */
+  signals(backend: number): BackendSignals;
   /** Packets by named reason of how they left; they add up to all packets seen. */
   packets(): Record<string, number>;
   /** What the flow table counts, by name, and the lines it holds. */

@@ -4,4 +4,4 @@ import vm from 'node:vm';
 
 v8.setFlagsFromString('--expose-gc');
 const collect = vm.runInNewContext('gc');
-setInterval(collect, 5).unref();
+setInterval(collect, 100).unref();

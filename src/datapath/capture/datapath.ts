@@ -1,4 +1,6 @@
 import { InbandError } from '../../errors.ts';
+import { samplesPerPrefixDefault } from '../../latency/prefix.ts';
+import type { BackendSignals } from '../../latency/signals.ts';
 import type { SlotTable } from '../../maglev/shares.ts';
 import { type Endpoint, formatAddress, formatEndpoint, parseAddress } from '../../net/address.ts';
 import type { Packet } from '../../net/packet.ts';
@@ -84,6 +86,7 @@ export class CaptureDatapath implements Datapath {
         ...options,
         vips: options.vips.map(({ endpoint, backends }) => ({ endpoint, backends: backends.length })),
         estimators: estimatorsOf(options),
+        samplesPerPrefix: samplesPerPrefixDefault,
       },
       {
         sendFrame: (length) => this.#session!.send(length),
@@ -128,6 +131,10 @@ export class CaptureDatapath implements Datapath {
     return this.#forwarder.samples.window(backend, kind);
   }
 
+  signals(backend: number): BackendSignals {
+    return this.#forwarder.engine.signals(backend);
+  }
+
   packets(): Record<string, number> {
     const { counts } = this.#forwarder;
     return {
@@ -145,6 +152,7 @@ export class CaptureDatapath implements Datapath {
       evicted_unestablished: evictedUnestablished,
       evicted_idle: evictedIdle,
       untracked: counters.untracked,
+      samples_limited: counters.samplesLimited,
       samples_dropped:
         counters.samplesNegative +
         counters.samplesTooLong +
@@ -338,8 +346,8 @@ export class CaptureDatapath implements Datapath {
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 /** Names of the estimators that options ask for. */
-function estimatorsOf({ cliff }: DatapathOptions): string[] {
-  return ['handshake', `ensemble:${cliff}:backend`];
+function estimatorsOf({ estimator = 'auto', cliff }: DatapathOptions): string[] {
+  return estimator === 'auto' ? ['auto'] : ['handshake', `ensemble:${cliff}:backend`];
 }
 
 const endpointsOf = ({ vips }: DatapathOptions): Endpoint[] => vips.map(({ endpoint }) => endpoint);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { FlowTable, flowsMax, flowsMin, flowTimeoutsDefault } from '../../flow/table.ts';
 import { tabulationSecretWords } from '../../flow/tabulation.ts';
 import { VipTable } from '../../flow/vips.ts';
+import { PrefixLimit } from '../../latency/prefix.ts';
 import { createEstimators } from '../../latency/registry.ts';
 import { backendOf, slotHashIpv4, slotHashIpv6, vipSeedIpv4, vipSeedIpv6 } from '../../maglev/hash.ts';
 import type { Endpoint } from '../../net/address.ts';
@@ -44,6 +45,8 @@ export interface ForwarderOptions {
   readonly estimators: readonly string[];
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
+  /** What clients of one prefix may add, see `PrefixLimit`; no limit by default. */
+  readonly samplesPerPrefix?: number;
   /** Seed of the slot hash, equal on every load balancer of a fleet. */
   readonly fleetSeed?: number;
   readonly secret?: Int32Array;
@@ -125,7 +128,7 @@ export class Forwarder {
     this.#traffic = new Float64Array(3 * total);
     this.hops = new HopTable(total);
     const lines = Math.min(flowsMax, Math.max(flowsMin, options.flows * linesPerFlow));
-    const secret = options.secret ?? new Int32Array(randomBytes(4 * tabulationSecretWords).buffer);
+    const secret = options.secret ?? randomSecret();
     const table = new FlowTable(lines, secret, flowTimeoutsDefault);
     const size = { flows: table.capacity, backends: total };
     const estimators = createEstimators(options.estimators, { timeoutsNs, epochNs }, size);
@@ -137,6 +140,7 @@ export class Forwarder {
         const isRecorded = this.samples.record(backend, kind, latencyNs, now);
         if (isRecorded) this.onSample?.(kind, latencyNs, packet, vip, backend, now);
       },
+      new PrefixLimit(options.samplesPerPrefix ?? 0, secret[0]!),
     );
     this.samples = new SampleMemory(total, this.engine.kinds.length);
   }
@@ -260,3 +264,6 @@ function ipStart(frame: Uint8Array): number {
     at += vlanTagBytes;
   }
 }
+
+const randomSecret = (): Int32Array =>
+  new Int32Array(new Uint8Array(randomBytes(4 * tabulationSecretWords)).buffer);

@@ -1,4 +1,5 @@
 import { InbandError } from '../../errors.ts';
+import { type BackendSignals, noSignals } from '../../latency/signals.ts';
 import { type Address, formatAddress, parseAddress } from '../../net/address.ts';
 import type { BackendTraffic, Datapath, DatapathOptions, LiveWindow, SampleRecord } from '../datapath.ts';
 import type { InterfaceName } from './native.ts';
@@ -38,6 +39,11 @@ export class XdpDatapath implements Datapath {
     const names = [...new Set(backends)];
     const places = new Map(names.map((name, i) => [name, i]));
     const addresses = names.map(ipv4);
+    if (options.estimator === 'auto') {
+      throw new InbandError('USAGE', '--estimator auto: the xdp datapath has ensemble', {
+        hint: 'take --estimator ensemble, or --datapath capture',
+      });
+    }
     const target = interfaceOf(options.interface);
     const program = XdpProgram.load({
       flows: options.flows,
@@ -67,6 +73,10 @@ export class XdpDatapath implements Datapath {
 
   window(backend: number, kind: number): LiveWindow {
     return this.#program.window(backend, kind);
+  }
+
+  signals(): BackendSignals {
+    return noSignals;
   }
 
   packets(): Record<string, number> {
