@@ -1,5 +1,5 @@
 import { ipProtoTcp } from '../net/constants.ts';
-import { type Packet, tcpAck, tcpRst, tcpSyn } from '../net/packet.ts';
+import { type Packet, tcpAck, tcpFin, tcpRst, tcpSyn } from '../net/packet.ts';
 import type { Ns } from '../units.ts';
 import type { Emit, Estimator, EstimatorSize } from './estimator.ts';
 import { Fifo, fifoDepth } from './fifo.ts';
@@ -165,7 +165,7 @@ export class AckAdvance implements Estimator {
   #advance(at: number, backend: number, packet: Packet, tick: number, advance: number, emit: Emit): void {
     const w = this.#words;
     const flags = w[at + word.flags]!;
-    const isPure = packet.payloadLength === 0;
+    const isPure = isPureAck(packet);
     if ((flags & flag.merged) !== 0) {
       this.#wlag.advance(at, tick);
       this.#fifo.answered(at, backend, 1);
@@ -194,20 +194,26 @@ export class AckAdvance implements Estimator {
   #single(at: number, backend: number, packet: Packet, tick: number, latency: number, emit: Emit): void {
     const w = this.#words;
     const handshake = w[at + word.handshake]!;
-    const isStamped = this.#stamp.take(at, backend, packet, tick, latency);
+    const isPure = isPureAck(packet);
+    const isAtOnce = isPure && latency - handshake < promptAckMax;
+    const isStamped = this.#stamp.take(at, backend, packet, tick, latency, isAtOnce);
     const { residence, isBelieved, tickLength } = this.#stamp;
     let isLate = false;
     if (isStamped) {
       const excess = latency - handshake - residence;
-      this.#late(at, excess);
-      isLate = 2 * excess > 3 * tickLength + handshake;
+      if (!isAtOnce) this.#late(at, excess);
+      isLate = 2 * excess > 3 * tickLength + (handshake >> 2);
     }
-    const isPure = packet.payloadLength === 0;
-    const isPrompt = isPure
-      ? isStamped || latency - handshake < promptAckMax
-      : w[at + word.late]! < this.#lateMax(at);
+    const isPrompt = isPure ? isStamped || isAtOnce : this.#isPrompt(at, backend, isStamped);
     if (isPrompt && !isLate) this.#emit(kindRequest, latency, emit);
     if (isStamped && isBelieved) this.#emit(kindServer, residence + handshake, emit);
+  }
+
+  /** Whether the client asks again as soon as it has the response, as far as can be known. */
+  #isPrompt(at: number, backend: number, isStamped: boolean): boolean {
+    const w = this.#words;
+    if (w[at + word.late]! >= this.#lateMax(at)) return false;
+    return isStamped || (w[at + word.flags]! & flag.heard) !== 0 || !this.#stamp.isPending(at, backend);
   }
 
   #data(at: number, backend: number, packet: Packet, tick: number, emit: Emit): void {
@@ -324,15 +330,25 @@ export class AckAdvance implements Estimator {
     const w = this.#words;
     const most = this.#lateMax(at);
     const bounded = Math.min(Math.max(by, -most), 4 * most);
-    w[at + word.late]! += (bounded - w[at + word.late]!) >> lateLog2;
+    if ((w[at + word.flags]! & flag.heard) === 0) {
+      w[at + word.flags]! |= flag.heard;
+      w[at + word.late] = bounded;
+    } else {
+      w[at + word.late]! += (bounded - w[at + word.late]!) >> lateLog2;
+    }
   }
 
   #lateMax(at: number): number {
-    return Math.max(lateMin, this.#words[at + word.handshake]! >> 2);
+    return Math.max(lateMin, this.#words[at + word.handshake]! >> 4);
   }
 
   #emit(kind: number, latency: number, emit: Emit): void {
     const number = this.#number[kind]!;
     if (number >= 0) emit(number, latency * 64);
   }
+}
+
+/** Whether a packet acknowledges without the client having anything else to say: a FIN comes after its thinking, too. */
+function isPureAck({ payloadLength, tcpFlags }: Packet): boolean {
+  return payloadLength === 0 && (tcpFlags & tcpFin) === 0;
 }

@@ -16,7 +16,7 @@ const equalMax = 15;
  * first flight had were sent without there being more in flight than then.
  *
  * An ACK may answer several messages. Their responses have come at even times since the ACK before, or since the first of
- * them could be answered, the last just now: the sample is the mean of their latencies.
+ * them could be answered, the last just now. The sample is the latency of one of them, drawn by the time.
  */
 export class Fifo {
   readonly #words: Int32Array;
@@ -39,10 +39,14 @@ export class Fifo {
     this.#signals.push(backend, tick);
   }
 
-  /** The latest message went on. */
+  /**
+   * The latest message went on. It counts from the last of its bursts, an eighth of a handshake each: a client slow to send
+   * is no slow server, while what is sent at a stretch is sent at once.
+   */
   prolong(at: number, backend: number, tick: number): void {
     const w = this.#words;
     const last = this.#last(at);
+    if (((tick - w[last]!) | 0) <= w[at + word.handshake]! >> 3) return;
     this.#signals.move(backend, w[last]!, tick);
     w[last] = tick;
   }
@@ -70,7 +74,7 @@ export class Fifo {
     while (this.#words[at + word.count]! > 1) this.#pop(at, backend);
   }
 
-  /** The ACK number advanced by so many bytes while messages were in flight: their mean latency, -1 if it is not known. */
+  /** The ACK number advanced by so many bytes while messages were in flight: the latency of one that was answered, -1 if it is not known. */
   advance(at: number, backend: number, tick: number, bytes: number): number {
     const w = this.#words;
     const flags = w[at + word.flags]!;
@@ -79,9 +83,10 @@ export class Fifo {
     w[at + word.flags] = isEnd ? flags & ~flag.responding : flags | flag.responding;
     if (count === 0) return -1;
     const first = w[at + word.head]!;
+    const drawn = (tick >>> 4) % count;
     let waited = 0;
     for (let i = 0; i < count; i++) {
-      waited += (tick - w[at + word.head]!) | 0;
+      if (i === drawn) waited = (tick - w[at + word.head]!) | 0;
       this.answered(at, backend, 1);
     }
     const isTrusted = w[at + word.trust]! > 2 * w[at + word.flightMax]! && (flags & flag.eager) !== 0;
@@ -90,7 +95,7 @@ export class Fifo {
     const before = (tick - w[at + word.advanceTick]!) | 0;
     const possible = (tick - first - w[at + word.handshake]!) | 0;
     const span = Math.max(0, Math.min(before, possible));
-    return Math.trunc((2 * waited - span * (count - 1)) / (2 * count));
+    return waited - Math.trunc((span * (count - 1 - drawn)) / count);
   }
 
   /** How many responses so many bytes are: several if all are of one size. */

@@ -20,15 +20,25 @@ const votesMax = 15;
 const checkedMin = 200;
 const checkedLog2 = 8;
 
-const words = 4;
+/** Votes, or responses without one, after which an unknown tick is not waited for. */
+const judgedVotes = 2;
+const judgedResponses = 64;
+
+const words = 7;
 const wordTick = 0;
 const wordVotes = 1;
 const wordChecked = 2;
 const wordMean = 3;
+const wordCast = 4;
+const wordPending = 5;
+const wordElsewhere = 6;
 
 /** What is learnt of each backend's timestamp clock, and whether times taken from it are possible at all. */
 export class ServerClocks {
-  /** Per backend: index of the tick voted for, its votes, samples checked, and 2^8 times their mean in units of 64 ns. */
+  /**
+   * Per backend: index of the tick voted for, its votes, samples checked, 2^8 times their mean in units of 64 ns, votes cast,
+   * responses before the first ones, and 2^8 times the mean of what responses took elsewhere than at the server.
+   */
   readonly #words: Int32Array;
 
   constructor(backends: number) {
@@ -41,11 +51,21 @@ export class ServerClocks {
     return this.#words[at + wordVotes]! >= votesMin ? this.#words[at + wordTick]! : tickUnknown;
   }
 
+  /** Whether a backend's tick may still become known by the next few flows. Asked once for each response. */
+  isPending(backend: number): boolean {
+    const w = this.#words;
+    const at = backend * words;
+    if (w[at + wordCast]! >= judgedVotes || w[at + wordPending]! >= judgedResponses) return false;
+    w[at + wordPending]!++;
+    return true;
+  }
+
   /** One flow's view: the server's clock advanced by `ticks` in `span` units of 64 ns, 2^18 to 2^26 of them. */
   vote(backend: number, ticks: number, span: number): void {
     const w = this.#words;
     const at = backend * words;
     const found = tickOf(ticks, span);
+    if (w[at + wordCast]! < judgedVotes) w[at + wordCast]!++;
     if (w[at + wordVotes]! > 0 && found === w[at + wordTick]!) {
       if (w[at + wordVotes]! < votesMax) w[at + wordVotes]!++;
     } else if (w[at + wordVotes]! > 0) {
@@ -59,14 +79,28 @@ export class ServerClocks {
   }
 
   /**
-   * Takes in a residence in units of 64 ns; whether residences of this backend are believed. They are not once they are
+   * Of the time that responses take beyond the handshake, log2 of the part elsewhere (at the client) over that at the server, in
+   * halves: -8 to 8. Ratios of averages over some 256 responses.
+   */
+  shift(backend: number): number {
+    const w = this.#words;
+    const at = backend * words;
+    const server = 32 - Math.clz32(Math.max(1, w[at + wordMean]!));
+    const elsewhere = 32 - Math.clz32(Math.max(1, w[at + wordElsewhere]!));
+    return Math.max(-8, Math.min(8, elsewhere - server));
+  }
+
+  /**
+   * Takes in a residence in units of 64 ns, and the time elsewhere beyond the handshake; whether residences of this backend are believed. They are not once they are
    * negative by 0.3 of a tick on average: requests are then paired with the wrong responses.
    */
-  check(backend: number, residence: number, tickLength: number): boolean {
+  check(backend: number, residence: number, elsewhere: number, tickLength: number): boolean {
     const w = this.#words;
     const at = backend * words;
     const bounded = Math.min(Math.max(residence, -4 * tickLength), 4 * tickLength);
     w[at + wordMean]! += bounded - (w[at + wordMean]! >> checkedLog2);
+    const rest = Math.min(Math.max(elsewhere, -tickLength), 8 * tickLength);
+    w[at + wordElsewhere]! += rest - (w[at + wordElsewhere]! >> checkedLog2);
     if (w[at + wordChecked]! < checkedMin) {
       w[at + wordChecked]!++;
       return true;

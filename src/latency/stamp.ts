@@ -6,8 +6,20 @@ import { flag, word } from './tcp-state.ts';
 const voteLog2 = [18, 21, 24];
 const voteLog2Max = 26;
 
-/** Clocks drift apart by less than 1/2^13 (122 ppm). */
-const driftLog2 = 13;
+/** Responses after which the bounds of the phase are believed to be near it. */
+const phaseCountMax = 16;
+
+/**
+ * How far below its upper bound the phase is, in 64ths of the distance to the lower one, by the ratio of what slackens them:
+ * distances of extremes go with the square root.
+ */
+const shareOfUpper = Uint8Array.from({ length: 17 }, (_, i) => Math.round(64 / (1 + 2 ** ((i - 8) / 2))));
+
+/** How much later than a handshake after it left a response may be acknowledged at once, in units of 64 ns: 33 us. */
+const promptMargin = 2 ** 9;
+
+/** Disciplined clocks drift apart by less than 1/2^16 (15 ppm). */
+const driftLog2 = 16;
 
 /**
  * Time that a request spent at the server, by the server's own clock: the timestamp that the client echoes with a
@@ -41,15 +53,31 @@ export class Stamp {
     w[at + word.anchorStamp] = tsEcr;
   }
 
-  /** Takes in a response seen at `tick` to a request sent `latency` before; whether its residence is known. */
-  take(at: number, backend: number, packet: Packet, tick: number, latency: number): boolean {
+  /** Whether this flow's timestamps will tell more once the backend's tick is known. */
+  isPending(at: number, backend: number): boolean {
+    return (this.#words[at + word.flags]! & flag.anchored) !== 0 && this.#clocks.isPending(backend);
+  }
+
+  /**
+   * Takes in a response seen at `tick` to a request sent `latency` before, acknowledged at once or not; whether its residence is
+   * known.
+   */
+  take(
+    at: number,
+    backend: number,
+    packet: Packet,
+    tick: number,
+    latency: number,
+    isAtOnce: boolean,
+  ): boolean {
     const w = this.#words;
     if ((w[at + word.flags]! & flag.anchored) === 0 || packet.hasTimestamps === 0 || packet.tsEcr === 0) {
       return false;
     }
     const ticks = (packet.tsEcr - w[at + word.anchorStamp]!) | 0;
     const age = (tick - w[at + word.anchorTick]!) | 0;
-    this.#vote(at, backend, ticks, age);
+    const handshake = w[at + word.handshake]!;
+    this.#vote(at, backend, ticks, (age - handshake) | 0, latency - handshake);
     const known = this.#clocks.tick(backend);
     if (known === tickUnknown) return false;
     const { length, shift } = serverTicks[known]!;
@@ -58,36 +86,50 @@ export class Stamp {
     // Modulo 2^32 this holds however long ago the handshake was.
     const left = ((age << shift) - Math.imul(ticks, length)) >> shift;
     const sent = (left - latency) | 0;
-    if (!this.#bound(at, left, sent, tick, tickLength)) return false;
+    const earliest = isAtOnce ? Math.max(sent, left - handshake - promptMargin) : sent;
+    if (!this.#bound(at, left - handshake, earliest, tick, tickLength)) return false;
     const half = tickLength >> 1;
-    const phase = Math.min(Math.max(half, w[at + word.phaseMin]!), w[at + word.phaseMax]!);
-    this.residence = (half - phase - sent) | 0;
-    if (Math.abs(this.residence) > latency + 2 * tickLength) return false;
-    this.isBelieved = this.#clocks.check(backend, this.residence, tickLength);
+    const stamped = (half - this.#phase(at, half, this.#clocks.shift(backend)) - sent) | 0;
+    if (Math.abs(stamped) > latency + 2 * tickLength) return false;
+    this.isBelieved = this.#clocks.check(backend, -sent, latency - handshake + sent, tickLength);
+    this.residence = isAtOnce ? latency - handshake : stamped;
     return true;
   }
 
-  #vote(at: number, backend: number, ticks: number, age: number): void {
+  /** The phase: half a tick at first, and where its bounds are once they are known by many responses. */
+  #phase(at: number, half: number, shift: number): number {
+    const w = this.#words;
+    const min = w[at + word.phaseMin]!;
+    const max = w[at + word.phaseMax]!;
+    const count = w[at + word.phaseCount]!;
+    const clipped = Math.min(Math.max(half, min), max);
+    const between = max - Math.imul((max - min) >> 6, shareOfUpper[8 + shift]!);
+    return clipped + (Math.imul(between - clipped, count) >> 4);
+  }
+
+  /** @param span when the response left at the latest, after the SYN-ACK; it may have left by `unsure` earlier */
+  #vote(at: number, backend: number, ticks: number, span: number, unsure: number): void {
     const w = this.#words;
     const votes = w[at + word.votes]!;
-    if (votes >= voteLog2.length || age < 2 ** voteLog2[votes]! || age >= 2 ** voteLog2Max) return;
+    if (votes >= voteLog2.length || span < 2 ** voteLog2[votes]! || span >= 2 ** voteLog2Max) return;
+    if (unsure > span >> 3) return;
     w[at + word.votes] = votes + 1;
-    this.#clocks.vote(backend, ticks, age);
+    this.#clocks.vote(backend, ticks, span);
   }
 
   /**
-   * Narrows what is known of the phase: `left` and `sent` are when the response was seen and the request sent, after the
-   * beginning of the tick echoed if the phase were 0. False if both cannot be: the anchor is none (SYN cookies).
+   * Narrows what is known of the phase: `latest` and `earliest` are when the response may have left, after the beginning of the
+   * tick echoed if the phase were 0. False if both cannot be: the anchor is none (SYN cookies).
    */
-  #bound(at: number, left: number, sent: number, tick: number, tickLength: number): boolean {
+  #bound(at: number, latest: number, earliest: number, tick: number, tickLength: number): boolean {
     const w = this.#words;
     if ((w[at + word.flags]! & flag.bounded) === 0) {
       w[at + word.flags]! |= flag.bounded;
       w[at + word.phaseMax] = tickLength;
     }
     const drift = Math.max(0, (tick - w[at + word.advanceTick]!) | 0) >> driftLog2;
-    const least = (w[at + word.handshake]! - left) | 0;
-    const most = (tickLength - sent) | 0;
+    const least = -latest | 0;
+    const most = (tickLength - earliest) | 0;
     let min = Math.max(w[at + word.phaseMin]! - drift, least);
     let max = Math.min(w[at + word.phaseMax]! + drift, most);
     if (min > max) {
@@ -98,6 +140,7 @@ export class Stamp {
       min = Math.max(0, least);
       max = Math.max(min, Math.min(tickLength, most));
     }
+    if (w[at + word.phaseCount]! < phaseCountMax) w[at + word.phaseCount]!++;
     w[at + word.phaseMin] = min;
     w[at + word.phaseMax] = max;
     return true;

@@ -27,6 +27,8 @@ export const word = {
   phaseMax: 13,
   /** Votes cast on the server's tick. */
   votes: 14,
+  /** Responses that `phaseMin` and `phaseMax` are from, at most `phaseCountMax`. */
+  phaseCount: 30,
   /** When the ACK number last advanced; of merged flows, first advanced since the last data. */
   advanceTick: 15,
   /** Bytes sent since nothing was in flight; most of them, and most messages, before any was answered. */
@@ -78,4 +80,6 @@ export const flag = {
   advanced: 8192,
   /** `phaseMin` and `phaseMax` are known. */
   bounded: 16384,
+  /** `late` is known. */
+  heard: 32768,
 } as const;
