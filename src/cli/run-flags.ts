@@ -4,6 +4,8 @@ import { writeDuration } from '../config/scalars.ts';
 import {
   type LogLevel,
   logLevels,
+  type RunEstimator,
+  runEstimators,
   type Settings,
   settingsDefault,
   tickNsMax,
@@ -26,6 +28,7 @@ export interface RunFlags {
   backend: RunBackend[];
   policy?: string;
   alpha?: number;
+  estimator?: RunEstimator;
   timeouts?: readonly Ns[];
   epoch?: Ns;
   cliff?: Cliff;
@@ -78,6 +81,11 @@ function addServiceFlags(command: Command): void {
 
 function addMeasureFlags(command: Command): void {
   command
+    .addOption(
+      new Option('--estimator <NAME>', 'what measures (default: the best that the datapath has)').choices(
+        runEstimators,
+      ),
+    )
     .option(
       '--timeouts <DURATION,...>',
       `timeouts of the ensemble ${otherwise(defaults.timeoutsNs.map(formatDuration))}`,
@@ -145,7 +153,7 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
     );
   }
   const vips = vipsOf(flags, file, base.policy);
-  const { slots = base.slots, user = base.user } = flags;
+  const { slots = base.slots, user = base.user, estimator = base.estimator } = flags;
   for (const { backends } of vips) checkSize(slots, backends.length);
   return {
     interface: name,
@@ -153,6 +161,7 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
     answerArp: flags.answerArp ?? base.answerArp,
     vips: vips.map((vip) => ({ ...vip, policy: policyOf(flags, vip.policy) })),
     policy: policyOf(flags, base.policy),
+    ...(estimator !== undefined && { estimator }),
     timeoutsNs: flags.timeouts ?? base.timeoutsNs,
     epochNs: flags.epoch ?? base.epochNs,
     cliff: flags.cliff ?? base.cliff,

@@ -64,6 +64,7 @@ function toSettings(file: ConfigFile): Settings {
       policy,
     })),
     policy: file.policy,
+    ...(file.estimator !== undefined && { estimator: file.estimator }),
     timeoutsNs: file.ensemble.timeouts,
     epochNs: file.ensemble.epoch,
     cliff: file.ensemble.cliff,

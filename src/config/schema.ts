@@ -7,7 +7,14 @@ import { cliffs } from '../latency/ensemble.ts';
 import { backendsMax, slotsMax, slotsPerBackendMin } from '../maglev/size.ts';
 import { policySchema } from './policy-schema.ts';
 import { address, duration, endpoint, writeDuration } from './scalars.ts';
-import { settingsDefault as defaults, logLevels, tickNsMax, tickNsMin, weightMax } from './settings.ts';
+import {
+  settingsDefault as defaults,
+  logLevels,
+  runEstimators,
+  tickNsMax,
+  tickNsMin,
+  weightMax,
+} from './settings.ts';
 
 /** Letters that Linux allows in the name of an interface, 15 at most. */
 const interfacePattern = /^[^\s/:]{1,15}$/;
@@ -86,6 +93,11 @@ export const configSchema = z.strictObject({
     description: 'The law that moves slots, for vips that do not say otherwise.',
     flag: '--policy, --alpha',
   }),
+  estimator: z.enum(runEstimators).optional().meta({
+    description:
+      'What measures: `auto` takes the best evidence that each packet gives, `ensemble` is ENSEMBLETIMEOUT and handshakes. The best that the datapath has unless it says.',
+    flag: '--estimator',
+  }),
   ensemble: z
     .strictObject({
       timeouts: z
@@ -105,7 +117,7 @@ export const configSchema = z.strictObject({
       }),
     })
     .prefault({})
-    .meta({ description: 'ENSEMBLETIMEOUT, one of the estimators.' }),
+    .meta({ description: 'Settings of the estimator `ensemble`.' }),
   tick: duration(tickNsMin, tickNsMax)
     .prefault(writeDuration(defaults.tickNs))
     .meta({

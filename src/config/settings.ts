@@ -12,6 +12,9 @@ export const weightMax = 1e6;
 /** Bounds of the control loop's period: Node's timers count in ms, and control slower than a second is no control. */
 export const tickNsMin = 1e6 as Ns;
 export const tickNsMax = 1e9 as Ns;
+/** Estimators of a running load balancer. */
+export const runEstimators = ['auto', 'ensemble'] as const;
+export type RunEstimator = (typeof runEstimators)[number];
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -38,6 +41,8 @@ export interface Settings {
   readonly vips: readonly VipSettings[];
   /** Of vips that do not say otherwise. */
   readonly policy: PolicyChoice;
+  /** What measures; the best that the datapath has if it does not say. */
+  readonly estimator?: RunEstimator;
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
   readonly cliff: Cliff;

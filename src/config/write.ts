@@ -5,7 +5,7 @@ import type { BackendSettings, Settings } from './settings.ts';
 
 /** Settings as a configuration file has them, with every key and every pool at its vip: read again it gives the same. */
 export function toDocument(settings: Settings): Record<string, unknown> {
-  const { user } = settings;
+  const { estimator, user } = settings;
   return {
     interface: settings.interface,
     datapath: settings.datapath,
@@ -16,6 +16,7 @@ export function toDocument(settings: Settings): Record<string, unknown> {
       policy: policyDocument(policy),
     })),
     policy: policyDocument(settings.policy),
+    ...(estimator !== undefined && { estimator }),
     ensemble: {
       timeouts: settings.timeoutsNs.map(writeDuration),
       epoch: writeDuration(settings.epochNs),

@@ -314,6 +314,11 @@ describe('each mistake has one message, with its place and what would be right',
     ['no flows', and('flows: 0'), '10:8: flows: 0 is too small; give at least 1'],
     ['too many flows', and('flows: 1e9'), '10:8: flows: 1000000000 is too big; give at most 16777216'],
     [
+      'a misspelt estimator',
+      and('estimator: ensembel'),
+      "10:12: estimator: 'ensembel' is not known; did you mean ensemble?",
+    ],
+    [
       'one timeout',
       and('ensemble: { timeouts: [64us] }'),
       `10:23: ensemble.timeouts: '64us' ${timeoutsHint}`,
@@ -359,7 +364,7 @@ describe('each mistake has one message, with its place and what would be right',
     [
       'a key that there is not',
       and('health: {}'),
-      '10:1: health: unknown key; there is interface, datapath, answer_arp, vips, pools, policy, ensemble, tick, slots, flows, admin, log, user',
+      '10:1: health: unknown key; there is interface, datapath, answer_arp, vips, pools, policy, estimator, ensemble, tick, slots, flows, admin, log, user',
     ],
     ['a tab', and('log:\n\tlevel: info'), '11:1: not YAML: indented by a tab; use spaces'],
   ])('%s', (_what, text, line) => {
