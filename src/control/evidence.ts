@@ -6,8 +6,8 @@ import type { PolicyInput } from './policy.ts';
 /** A typical latency is that of at least this long a time and as many samples: shorter ones differ between equals. */
 const windowNs = 10e6;
 const samplesMin = 16;
-/** Histograms read in one call: reading one takes a microsecond, and a step with 1,000 backends may take a thousand. */
-const windowsPerCall = 64;
+/** Histograms read in one call: reading one takes microseconds, and a step with 1,000 backends may take a thousand. */
+const windowsPerCall = 32;
 /** An estimate older than this says nothing of now; nor one older than this many windows, where samples are rare. */
 const staleNs = 1e9;
 const staleWindows = 32;
