@@ -3,12 +3,11 @@ import { Pool } from '../control/pool.ts';
 import { inbandHistogram } from '../generated/layout.ts';
 import { BinWindow, binOf, LiveBins } from '../latency/bins.ts';
 import { SignalMemory } from '../latency/signal-memory.ts';
-import type { BackendSignals } from '../latency/signals.ts';
-import { signalWord } from '../latency/wheel-signals.ts';
 import type { LatencyWindow } from '../latency/window.ts';
 import { backendOf } from '../maglev/hash.ts';
 import { ns } from '../units.ts';
 import type { Scenario } from './scenario.ts';
+import { SimSignals } from './signals.ts';
 
 /** Kinds of samples that a simulated load balancer takes, by number. */
 export const kinds = ['request', 'handshake'] as const;
@@ -29,10 +28,9 @@ const binsWord = wordOf('bins');
  */
 export class Balancer {
   readonly pool: Pool;
-  readonly signals: readonly BackendSignals[];
+  readonly signals: readonly SimSignals[];
   slotsMoved = 0;
   readonly #backends: number;
-  readonly #memory: SignalMemory;
   readonly #words: Uint32Array;
   readonly #windows: readonly (readonly BinWindow[])[];
   /** Per kind and backend, whether there were samples since the last tick. */
@@ -46,8 +44,8 @@ export class Balancer {
     this.#backends = servers.length;
     this.#words = new Uint32Array(kinds.length * servers.length * histogramWords);
     this.#sampled = new Uint8Array(kinds.length * servers.length);
-    this.#memory = new SignalMemory(servers.length);
-    this.signals = servers.map((_, backend) => this.#memory.of(backend));
+    const memory = new SignalMemory(servers.length);
+    this.signals = servers.map((_, backend) => new SimSignals(memory, backend));
     this.#windows = kinds.map((_, kind) =>
       servers.map((_, backend) => new BinWindow(new LiveBins(this.#words, [this.#start(kind, backend)]))),
     );
@@ -100,22 +98,6 @@ export class Balancer {
     this.#isStale = true;
   }
 
-  /** Counts one of `signalWord`. */
-  count(backend: number, word: number): void {
-    this.#memory.count(backend, word);
-  }
-
-  /** A request passes. */
-  sent(backend: number, nowNs: number): void {
-    this.#memory.count(backend, signalWord.segments);
-    this.#memory.push(backend, tickOf(nowNs));
-  }
-
-  /** A request that was sent then has its response, or its flow ended. */
-  take(backend: number, sentNs: number): void {
-    this.#memory.take(backend, tickOf(sentNs));
-  }
-
   /** Samples of a backend and kind since the policy last reset them, as of the last tick. */
   window(kind: number, backend: number): LatencyWindow {
     return this.#windows[kind]![backend]!;
@@ -143,9 +125,6 @@ export class Balancer {
     return (kind * this.#backends + backend) * histogramWords;
   }
 }
-
-/** Estimators keep times as u32 ticks of 64 ns. */
-const tickOf = (timeNs: number): number => Math.floor(timeNs / 64) | 0;
 
 function add(words: Uint32Array, at: number, value: number): void {
   set(words, at, words[at + 1]! * 0x1_0000_0000 + words[at]! + value);

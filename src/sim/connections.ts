@@ -166,7 +166,7 @@ export class Connections {
 
   #forgetFirst(balancers: readonly Balancer[]): void {
     const at = this.#silentHead;
-    balancers[this.#silentBalancer[at]!]!.take(this.#silentBackend[at]!, this.#silentSentNs[at]!);
+    balancers[this.#silentBalancer[at]!]!.signals[this.#silentBackend[at]!]!.take(this.#silentSentNs[at]!);
     this.#silentHead = (at + 1) % silentMax;
     this.#silentCount--;
   }

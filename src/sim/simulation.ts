@@ -187,7 +187,7 @@ export class Simulation {
       this.#scenario.clients[client]!,
       this.#clientRandom[client]!,
     );
-    this.balancers[balancer]!.count(backend, signalWord.flows);
+    this.balancers[balancer]!.signals[backend]!.count(signalWord.flows);
     const { distanceNs: serverNs } = this.#scenario.servers[backend]!;
     const absence = this.#servers[backend]!.absence(nowNs + serverNs);
     const roundTripNs = 2 * (serverNs + distanceNs);
@@ -211,7 +211,7 @@ export class Simulation {
       this.#replace(c, nowNs);
       return;
     }
-    this.balancers[balancer]!.count(backend, signalWord.synRetransmits);
+    this.balancers[balancer]!.signals[backend]!.count(signalWord.synRetransmits);
     if (this.#servers[backend]!.absence(nowNs + distanceNs) === 0) {
       this.#due(c, state.first, nowNs + 2 * (distanceNs + client.distanceNs));
       return;
@@ -224,7 +224,7 @@ export class Simulation {
   #first(c: number, nowNs: number): void {
     const { balancer: balancers, backend: backends, openedNs, tries } = this.#connections;
     const [balancer, backend] = [balancers[c]!, backends[c]!];
-    this.balancers[balancer]!.count(backend, signalWord.handshakes);
+    this.balancers[balancer]!.signals[backend]!.count(signalWord.handshakes);
     if (tries[c] === 0) this.#sample(balancer, handshakeKind, backend, nowNs - openedNs[c]!, nowNs);
     this.#request(c, nowNs);
   }
@@ -238,7 +238,7 @@ export class Simulation {
     this.requests++;
     connections.left[c]!--;
     connections.setWaiting(c, true);
-    this.balancers[balancer]!.sent(backend, nowNs);
+    this.balancers[balancer]!.signals[backend]!.sent(nowNs);
     connections.sentNs[c] = nowNs;
     if (!this.#scenario.affinity && this.#isElsewhere(c)) {
       this.flowsBroken++;
@@ -293,8 +293,9 @@ export class Simulation {
     const connections = this.#connections;
     const [balancer, backend] = [connections.balancer[c]!, connections.backend[c]!];
     const sentNs = connections.sentNs[c]!;
-    this.balancers[balancer]!.take(backend, sentNs);
-    this.balancers[balancer]!.count(backend, signalWord.responses);
+    const signals = this.balancers[balancer]!.signals[backend]!;
+    signals.take(sentNs);
+    signals.count(signalWord.responses);
     connections.setWaiting(c, false);
     this.#sample(balancer, requestKind, backend, nowNs - sentNs, nowNs);
   }
@@ -317,17 +318,17 @@ export class Simulation {
   #lost(c: number, nowNs: number): void {
     const connections = this.#connections;
     const [balancer, backend] = [connections.balancer[c]!, connections.backend[c]!];
-    const own = this.balancers[balancer]!;
+    const signals = this.balancers[balancer]!.signals[backend]!;
     if (nowNs >= connections.deadlineNs[c]!) {
-      own.count(backend, signalWord.resets);
-      own.take(backend, connections.sentNs[c]!);
+      signals.count(signalWord.resets);
+      signals.take(connections.sentNs[c]!);
       connections.setWaiting(c, false);
       this.flowsCrashed++;
       this.#replace(c, nowNs);
       return;
     }
-    own.count(backend, signalWord.segments);
-    own.count(backend, signalWord.retransmits);
+    signals.count(signalWord.segments);
+    signals.count(signalWord.retransmits);
     const { distanceNs } = this.#scenario.servers[backend]!;
     if (this.#servers[backend]!.absence(nowNs + distanceNs) !== outcome.silence) {
       const { distanceNs: clientNs } = this.#scenario.clients[connections.clientOf(c)]!;
