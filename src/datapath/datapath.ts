@@ -65,13 +65,13 @@ export interface SampleRecord {
 
 /**
  * What forwards packets and measures while the load balancer runs; the only thing that differs between its datapaths.
- * Backends are numbered over all vips. Nothing here makes a system call per packet, and `slots`, `window` and the
- * counters make none at all.
+ * Backends are numbered over all vips. `slots`, `window` and the counters are memory that it shares: reading and writing
+ * them makes no system call.
  */
 export interface Datapath {
   /** `xdp`, `capture`. */
   readonly name: string;
-  /** How it runs: `native`, `generic`. */
+  /** How it runs: `native` or `generic`; of `capture` how packets are sent, `l2`, `ipip` or `l2+ipip`. */
   readonly mode: string;
   /** Why not a better way; empty when there is none. */
   readonly reason: string;
