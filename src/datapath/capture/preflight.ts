@@ -69,6 +69,9 @@ function isForwarding(interfaceName: string, family: 4 | 6): boolean {
   }
 }
 
+const isOn = (names: readonly Offload[]): string =>
+  `${names.map((name) => name.toUpperCase()).join(' and ')} ${names.length > 1 ? 'are' : 'is'} on`;
+
 /** What is wrong, the worst first. */
 export function captureFindings(facts: CaptureFacts): CaptureFinding[] {
   const merging = facts.offloads.filter((name) => name === 'gro' || name === 'lro');
@@ -99,7 +102,7 @@ export function captureFindings(facts: CaptureFacts): CaptureFinding[] {
           {
             name: 'receive-offload',
             refused: true,
-            found: `${merging.join(' and ').toUpperCase()} is on`,
+            found: isOn(merging),
             why: 'packets that are merged on arrival are too large to be sent on',
             fix: turnOff(merging),
           } as const,
@@ -110,7 +113,7 @@ export function captureFindings(facts: CaptureFacts): CaptureFinding[] {
           {
             name: 'capture-ring',
             refused: false,
-            found: `${sending.join(' and ').toUpperCase()} is on`,
+            found: isOn(sending),
             why: 'libpcap then makes each place of its ring 64 KiB large, and a burst finds room for few frames',
             fix: turnOff(sending),
           } as const,
