@@ -19,7 +19,7 @@ export function checkCommand(): Command {
     .option('--json', 'print the result as one JSON object')
     .addHelpText(
       'after',
-      `\nExit code: ${exitCode.ok} ok, ${exitCode.config} invalid, ${exitCode.warnings} ok with warnings under --strict.`,
+      `\nExit code: ${exitCode.ok} ok, ${exitCode.config} invalid, ${exitCode.warnings} warnings under --strict.`,
     )
     .action((file: string, { strict, json }: Flags) => {
       const checked = checkConfig(file);

@@ -137,7 +137,7 @@ function addProcessFlags(command: Command): Command {
 /**
  * What flags and the configuration file say together.
  * @param warn called with each warning about the file, a line
- * @throws InbandError `USAGE` for flags, `CONFIG_INVALID` for slots that the pools cannot have, and as `loadConfig` does
+ * @throws InbandError `USAGE` for flags, `CONFIG_INVALID` for slots that no pool can have; as `loadConfig` does
  */
 export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Settings {
   const file = flags.config === undefined ? undefined : loadConfig(flags.config, warn);

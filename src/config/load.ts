@@ -33,7 +33,7 @@ export function loadConfig(path: string, warn: (line: string) => void = () => {}
 }
 
 /**
- * The settings of a running daemon, from what it serves. It may have been started with flags that a file is not allowed.
+ * The settings of a running daemon, from what it serves. Flags may have given it what a file is not allowed.
  * @throws InbandError `DAEMON_UNREACHABLE` if it has settings that this version does not know
  */
 export function readRunning(document: unknown, socket: string): Settings {

@@ -37,7 +37,7 @@ const backend = z
         .meta({ description: "Ratio of the backend's share to that of others of its pool." }),
       encap: z.enum(encapsulations).default('l2').meta({
         description:
-          'How packets go there: `l2` to a server in the same segment, `ipip` to one that a router leads to (capture datapath).',
+          'How packets go there: `l2` within the segment, `ipip` to where a router leads (capture datapath).',
       }),
     }),
     address().meta({ description: 'Address alone: weight 1, `l2`.' }),
@@ -63,7 +63,7 @@ const vip = z.strictObject({
   policy: policySchema.optional().meta({ description: 'Policy of this vip, instead of the common one.' }),
 });
 
-/** The configuration file. Its docs and its JSON Schema are made from this; `flag` names the flag of `run` of that key. */
+/** The configuration file. Docs and JSON Schema are made from this; `flag` names the flag of `run` for that key. */
 export const configSchema = z.strictObject({
   interface: z
     .string()
@@ -95,7 +95,7 @@ export const configSchema = z.strictObject({
   }),
   estimator: z.enum(runEstimators).optional().meta({
     description:
-      'What measures: `auto` takes the best evidence that each packet gives, `ensemble` is ENSEMBLETIMEOUT and handshakes. The best that the datapath has unless it says.',
+      'What measures: `auto`, or `ensemble` with handshakes; the best that the datapath has unless it says.',
     flag: '--estimator',
   }),
   ensemble: z

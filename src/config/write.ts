@@ -3,7 +3,7 @@ import { formatEndpoint } from '../net/address.ts';
 import { writeDuration } from './scalars.ts';
 import type { BackendSettings, Settings } from './settings.ts';
 
-/** Settings as a configuration file has them, with every key and every pool at its vip: read again it gives the same. */
+/** Settings as a file has them, with every key and every pool at its vip. Read again it gives the same settings. */
 export function toDocument(settings: Settings): Record<string, unknown> {
   const { estimator, user } = settings;
   return {

@@ -38,11 +38,13 @@ function summary({
 }: VipChange): string {
   if (change !== 'changed') return `${change}, with ${formatCount(backends.length)} backends`;
   if (slots_moved === null || slots_after === null) {
-    return `table of ${formatCount(slots_before)} slots becomes one of ${formatCount(slots_after)}: all of them are new`;
+    const sizes = `${formatCount(slots_before)} slots becomes one of ${formatCount(slots_after)}`;
+    return `table of ${sizes}: all of them are new`;
   }
   if (slots_moved === 0) return 'no slot moves';
   const part = formatPercent(slots_moved / slots_after);
-  return `${formatCount(slots_moved)} of ${formatCount(slots_after)} slots move (${part}), ${formatCount(slots_moved_min)} at least`;
+  const moved = `${formatCount(slots_moved)} of ${formatCount(slots_after)} slots move (${part})`;
+  return `${moved}, ${formatCount(slots_moved_min)} at least`;
 }
 
 function backendTable(backends: readonly BackendChange[]): Table {
