@@ -22,6 +22,9 @@ import { ProgressBars } from './progress-bars.ts';
 /** Flows held by default: twice what a busy capture of a minute has, 35 MB with one estimator when all are used. */
 const flowsDefault = 262_144;
 
+/** What the load balancer would use, and what the paper has. */
+const estimatorsDefault = ['auto', 'ensemble'];
+
 interface Flags {
   vip: Endpoint[];
   hideServer?: true;
@@ -62,7 +65,7 @@ export function replayCommand(): Command {
     .addOption(
       new Option('--estimator <NAME,...>', estimatorUsage)
         .argParser(list((text) => text))
-        .default(['ensemble', 'handshake'], 'ensemble,handshake'),
+        .default(estimatorsDefault, estimatorsDefault.join(',')),
     )
     .addOption(
       new Option('--timeouts <DURATION,...>', 'timeouts of fixed and ensemble')

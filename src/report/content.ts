@@ -44,6 +44,10 @@ export const noSamples = 'No latency samples: no estimator saw a response in the
 /** Stands where the shares would be. */
 export const noPolicy = 'No policy: there are fewer than two backends to shift flows between.';
 
+/** Whether a row says something: of an estimator with several kinds those without samples do not. */
+export const isShown = ({ estimator, samples }: EstimatorSummary): boolean =>
+  samples > 0 || !estimator.startsWith('auto:');
+
 /** One row per estimator; columns of error only with a truth. */
 function estimatorTable(title: string, note: string, rows: EstimatorSummary[], withTruth: boolean): Table {
   const columns = withTruth ? [...latencyColumns, ...errorColumns] : latencyColumns;
@@ -51,7 +55,7 @@ function estimatorTable(title: string, note: string, rows: EstimatorSummary[], w
     title,
     note,
     head: columns.map(([name]) => name),
-    rows: rows.map((row) => columns.map(([, value]) => value(row))),
+    rows: rows.filter(isShown).map((row) => columns.map(([, value]) => value(row))),
   };
 }
 

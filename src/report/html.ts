@@ -18,6 +18,7 @@ import {
   errorLegend,
   facts,
   fileLine,
+  isShown,
   latencyTables,
   noPolicy,
   noSamples,
@@ -164,7 +165,7 @@ function latencySection(result: ReplayResult, timeline: ReplayTimeline, axisNs: 
   return html`<h2>Latency over time</h2>
 <p>One panel per estimator; each colored point is one response latency as it estimated it, at the time it did.${grey}
 The axes are the same in every panel. <span class="only-mouse">Drag over a time to zoom in, double-click to zoom out.</span></p>
-${result.estimators.map((summary, index) => panel(summary, index, timeline, axisNs))}`;
+${result.estimators.flatMap((summary, index) => (isShown(summary) ? [panel(summary, index, timeline, axisNs)] : []))}`;
 }
 
 function panel(

@@ -8,12 +8,14 @@ import { fixture, inband, main, replayJson } from './inband.ts';
 const capture = fixture('two-servers/lb.pcap.gz');
 const truth = ['--truth', fixture('two-servers/truth.csv.gz')];
 const assign = ['--assign', fixture('two-servers/flows.csv')];
+/** The paper's estimator and its anchor. */
+const paper = ['--estimator', 'ensemble,handshake'];
 const twoSided = fixture('wild/zeek-django-cloud.pcapng');
 const vip = '10.77.0.100:11211/tcp';
 
 describe('the bundled capture of two servers', () => {
   test('gives the known samples per backend, close to the truth', async () => {
-    const result = await replayJson(capture, ...truth, ...assign);
+    const result = await replayJson(capture, ...truth, ...assign, ...paper);
     expect(result).toMatchObject({
       schema: 'inband.replay/1',
       files: [{ name: capture, packets: 12_571, problems: [] }],
@@ -51,6 +53,21 @@ describe('the bundled capture of two servers', () => {
     expect(ensemble!.error!.window_error_p90).toBeLessThan(0.04);
     expect(handshake!.error).toMatchObject({ matched: 233, within_20_percent: 1 });
     expect(handshake!.error!.median_relative_error).toBeCloseTo(0.0062, 3);
+  });
+
+  test('is measured by auto without being asked, each kind on its own, and nearer to the truth', async () => {
+    const result = await replayJson(capture, ...truth, ...assign);
+    const byName = Object.fromEntries(result.estimators.map((one) => [one.estimator, one]));
+    expect(result.policy!.estimator).toBe('auto');
+    const [request, server] = ['auto:request', 'auto:server'].map((name) => byName[name]!);
+    expect(request!.samples).toBeGreaterThan(11_000);
+    expect(request!.error!.p95_absolute_relative_error).toBeLessThan(0.08);
+    expect(request!.error!.window_error_p90).toBeLessThan(0.03);
+    expect(byName['auto:handshake']).toMatchObject({ samples: 233, error: { within_20_percent: 1 } });
+    expect(server!.error).toMatchObject({ matched: 0 });
+    const { stdout } = await inband(['replay', capture, ...assign]);
+    expect(stdout).toContain('auto:request');
+    expect(stdout).not.toContain('auto:quic');
   });
 
   test('shows the millisecond that s2 became slower by, and moves its flows to s1', async () => {
@@ -154,12 +171,12 @@ describe('flags', () => {
   });
 
   flag('--use-server', 'compares with what both directions tell', async () => {
-    const result = await replayJson(twoSided, '--use-server');
+    const result = await replayJson(twoSided, '--use-server', ...paper);
     expect(result.truth).toEqual({ source: 'both directions of the capture', records: 158 });
     const [ensemble] = result.estimators;
     expect(ensemble!.samples).toBeGreaterThan(250);
     expect(Math.abs(ensemble!.error!.median_relative_error!)).toBeLessThan(0.02);
-    const { stdout } = await inband(['replay', twoSided, '--use-server']);
+    const { stdout } = await inband(['replay', twoSided, '--use-server', ...paper]);
     expect(stdout).toMatch(/ensemble:smooth:backend +\+0\.\d%/);
   });
 
@@ -243,7 +260,7 @@ describe('flags', () => {
   });
 
   flag('--truth', 'compares with the latencies of a file', async () => {
-    const result = await replayJson(capture, ...truth);
+    const result = await replayJson(capture, ...truth, ...paper);
     expect(result.truth).toEqual({ source: truth[1], records: 11_843 });
     expect(result.estimators[0]!.error!.matched).toBeGreaterThan(10_000);
     expect((await replayJson(capture)).estimators[0]!.error).toBeUndefined();
@@ -262,7 +279,7 @@ describe('flags', () => {
     }
     expect(rows.length).toBe(result.estimators.reduce((sum, { samples }) => sum + samples, 0));
     const row =
-      /^17952229\d{11},(ensemble:smooth:backend|handshake),\d+,10\.77\.0\.1,\d+,10\.77\.0\.100,11211,tcp,s[12]$/;
+      /^17952229\d{11},(ensemble:smooth:backend|auto:(?:handshake|request|server)),-?\d+,10\.77\.0\.1,\d+,10\.77\.0\.100,11211,tcp,s[12]$/;
     expect(rows.filter((text) => !row.test(text))).toEqual([]);
     const times = rows.map((text) => BigInt(text.split(',')[0]!));
     expect(times.every((time, i) => i === 0 || time >= times[i - 1]!)).toBe(true);

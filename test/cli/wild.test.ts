@@ -91,7 +91,7 @@ describe('captures of other projects', () => {
     );
     const expected = handshakes[name];
     if (expected === undefined) return;
-    const handshake = result.estimators.find(({ estimator }) => estimator === 'handshake')!;
+    const handshake = result.estimators.find(({ estimator }) => estimator === 'auto:handshake')!;
     expect(handshake.p50_ns! / 1e3 / expected).toBeCloseTo(1, 2);
   });
 });
