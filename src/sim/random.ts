@@ -10,6 +10,9 @@ function splitMix(seed: number): () => number {
   };
 }
 
+/** Up to this shape a product of uniform numbers is faster than rejection. */
+const erlangMax = 8;
+
 /** xoshiro128** of Blackman and Vigna (2018): 32 bits a time, period 2^128-1. Its state must not be all 0. */
 export class Xoshiro128 {
   #a: number;
@@ -75,8 +78,16 @@ export class Random extends Xoshiro128 {
     return radius * Math.cos(angle);
   }
 
-  /** Gamma distributed with this shape, mean 1 (Marsaglia and Tsang 2000). `shape` above 0. */
+  /**
+   * Gamma distributed with this shape, mean 1. `shape` above 0. A small whole shape is a sum of exponentials, of which
+   * one logarithm is enough; else Marsaglia and Tsang (2000).
+   */
   gamma(shape: number): number {
+    if (shape <= erlangMax && Number.isInteger(shape)) {
+      let product = this.uniform();
+      for (let i = 1; i < shape; i++) product *= this.uniform();
+      return -Math.log(product) / shape;
+    }
     if (shape < 1) return (this.#gammaOf(shape + 1) * this.uniform() ** (1 / shape)) / shape;
     return this.#gammaOf(shape) / shape;
   }

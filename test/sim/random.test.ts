@@ -43,6 +43,7 @@ test.each([
   ['exponential', (random: Random) => random.exponential(), 1, 1],
   ['normal', (random: Random) => random.normal(), 0, 1],
   ['gamma of shape 4', (random: Random) => random.gamma(4), 1, 0.25],
+  ['gamma of shape 2.5', (random: Random) => random.gamma(2.5), 1, 0.4],
   ['gamma of shape 0.5', (random: Random) => random.gamma(0.5), 1, 2],
 ] as const)('%s draws have their mean and variance', (_name, draw, mean, variance) => {
   const random = new Random(5, 2);
