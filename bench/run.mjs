@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { table } from './table.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const results = join(root, 'bench/results');
@@ -33,20 +34,6 @@ function machine() {
     kernel: `${type()} ${release()}`,
     node: process.version,
   };
-}
-
-/** Lines of a Markdown table, aligned so that it reads well on a terminal too. */
-function table(rows) {
-  const columns = Object.keys(rows[0]);
-  const cells = [columns, ...rows.map((row) => columns.map((column) => String(row[column])))];
-  const widths = columns.map((_, i) => Math.max(3, ...cells.map((line) => line[i].length)));
-  const isNumber = columns.map((column) => rows.some((row) => typeof row[column] === 'number'));
-  const lines = cells.map((line) => {
-    const padded = line.map((cell, i) => (isNumber[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i])));
-    return `| ${padded.join(' | ')} |`;
-  });
-  const rule = widths.map((width, i) => `${'-'.repeat(width - 1)}${isNumber[i] ? ':' : '-'}`);
-  return [lines[0], `| ${rule.join(' | ')} |`, ...lines.slice(1)].join('\n');
 }
 
 /** One table for each run of rows with the same columns. */
