@@ -1,5 +1,8 @@
 import type { Logger } from 'pino';
+import { Metrics } from './admin/metrics.ts';
+import { metricsType } from './admin/metrics-text.ts';
 import { AdminServer } from './admin/server.ts';
+import type { BalancerView } from './admin/view.ts';
 import { explainPool } from './control/explain.ts';
 import type { Policy } from './control/policy.ts';
 import { Pool, type PoolBackend } from './control/pool.ts';
@@ -12,9 +15,10 @@ import type {
   SampleRecord,
 } from './datapath/datapath.ts';
 import { type DatapathName, openDatapath } from './datapath/open.ts';
-import { noSignals } from './latency/signals.ts';
+import { type BackendSignals, noSignals } from './latency/signals.ts';
 import { type Endpoint, formatEndpoint } from './net/address.ts';
 import { type Ns, ns } from './units.ts';
+import { packageVersion } from './version.ts';
 
 /** A vip with its pool. */
 export interface RunVip extends DatapathVip {
@@ -38,6 +42,8 @@ export interface RunOptions extends DatapathOptions {
 const pollMs = 100;
 /** Latencies in `status` are of at least this long a time, and at most twice. */
 const statusWindowMs = 5_000;
+/** How often what wraps is carried over, see `Metrics`. */
+const carryMs = 60_000;
 /** Changes of shares remembered for `/history`. */
 const historyMax = 4_096;
 /** Changes of shares are logged at most this often. */
@@ -49,6 +55,8 @@ interface Service {
   readonly pool: Pool;
   /** Number of the first backend among all vips'. */
   readonly first: number;
+  /** One per backend; empty where nothing counts them. */
+  readonly signals: readonly BackendSignals[];
   /** What the policy acts on: per kind, the window of each backend. */
   readonly windows: readonly (readonly LiveWindow[])[];
   /** What status shows: per backend and kind, the window before and the one that fills now. */
@@ -86,6 +94,8 @@ export class LoadBalancer {
   readonly #datapath: Datapath;
   readonly #services: Service[];
   readonly #startedAt = new Date();
+  readonly #startedNs = monotonicNs();
+  readonly #metrics: Metrics;
   readonly #history: ShareChange[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
   #admin: AdminServer | undefined;
@@ -104,6 +114,7 @@ export class LoadBalancer {
       first += vip.backends.length;
       return service;
     });
+    this.#metrics = new Metrics(this.#view());
   }
 
   /**
@@ -120,6 +131,7 @@ export class LoadBalancer {
         '/config': { json: () => ({ schema: 'inband.config/1', config: options.configuration }) },
         '/history': { json: () => balancer.#history },
         '/why': { json: () => balancer.why() },
+        '/metrics': { type: metricsType, text: () => balancer.#metrics.scrape() },
         '/samples': { stream: (write) => balancer.#stream(write) },
       });
       const { name, mode, reason } = datapath;
@@ -192,6 +204,29 @@ export class LoadBalancer {
     };
   }
 
+  #view(): BalancerView {
+    const balancer = this;
+    const { slots, flows: flowsCapacity, tickNs, interface: link } = this.#options;
+    return {
+      version: packageVersion(),
+      interface: link,
+      datapath: this.#datapath,
+      flowsCapacity,
+      slots,
+      tickNs,
+      services: this.#services,
+      get uptimeNs() {
+        return monotonicNs() - balancer.#startedNs;
+      },
+      get ticks() {
+        return balancer.#ticks;
+      },
+      get ticksLate() {
+        return balancer.#ticksLate;
+      },
+    };
+  }
+
   #service({ endpoint: vip, backends, policy }: RunVip, first: number): Service {
     const { slots } = this.#options;
     const kinds = this.#datapath.kinds;
@@ -203,6 +238,7 @@ export class LoadBalancer {
       vip,
       pool,
       first,
+      signals,
       windows,
       shown: backends.map((_, b) =>
         kinds.map(
@@ -221,6 +257,7 @@ export class LoadBalancer {
       setInterval(() => this.#tick(), tickMs),
       setInterval(() => this.#poll(), pollMs),
       setInterval(() => this.#turnWindows(), statusWindowMs),
+      setInterval(() => this.#metrics.carry(), carryMs),
     );
   }
 
@@ -251,6 +288,11 @@ export class LoadBalancer {
 
   #poll(): void {
     this.#datapath.poll();
+    const now = monotonicNs();
+    for (const { pool, signals } of this.#services) {
+      // A pool whose policy acts on samples alone leaves them as they are.
+      if (pool.policy.trigger === 'sample') for (const one of signals) one.update(now);
+    }
     for (const notice of this.#datapath.notices()) this.#log.warn({ event: 'datapath_notice', notice });
     for (const service of this.#services) {
       const obstacles = service.pool.backends.map((_, i) => this.#datapath.obstacle(service.first + i));

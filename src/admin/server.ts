@@ -1,26 +1,15 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { InbandError } from '../errors.ts';
+import { type Routes, routeServer } from './http.ts';
 
 /** Where the daemon answers unless told otherwise. */
 export const socketDefault = '/run/inband/inband.sock';
 
-/** Connections answered at a time; further ones are closed. */
-const connectionsMax = 64;
-/** Time for a client to send its request. */
-const requestTimeoutMs = 5_000;
-
-/** Answers a request: a value becomes its JSON; a stream writes to the response until the client is gone. */
-export type Route =
-  | { readonly json: () => unknown }
-  | { readonly stream: (write: (line: string) => void) => () => void };
-
 /**
- * The local interface of a running load balancer: HTTP over a Unix socket that only its user may open (mode 0600).
- * Requests are `GET` of a known path without a body; everything else is refused.
- */
+ * The local interface of a running load balancer: HTTP over a Unix socket that only its user may open (mode 0600). */
 export class AdminServer {
   readonly #server: Server;
   readonly #path: string;
@@ -35,12 +24,9 @@ export class AdminServer {
    * @throws InbandError `ALREADY_RUNNING` when another daemon answers there, `PERMISSION` or `ENVIRONMENT` when the
    * socket cannot be made
    */
-  static async listen(path: string, routes: Readonly<Record<string, Route>>): Promise<AdminServer> {
+  static async listen(path: string, routes: Routes): Promise<AdminServer> {
     await makeRoom(path);
-    const server = createServer((request, response) => answer(routes, request, response));
-    server.maxConnections = connectionsMax;
-    server.requestTimeout = requestTimeoutMs;
-    server.headersTimeout = requestTimeoutMs;
+    const server = routeServer(routes, () => true);
     const umask = process.umask(0o177);
     try {
       await new Promise<void>((resolve, reject) => {
@@ -97,38 +83,4 @@ function refused(path: string, cause: NodeJS.ErrnoException): InbandError {
     hint: 'give a path that can be written with --socket',
     cause,
   });
-}
-
-function answer(
-  routes: Readonly<Record<string, Route>>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const path = (request.url ?? '').split('?')[0]!;
-  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (!route) {
-    refuse(response, 404, `no such path; there is ${Object.keys(routes).join(', ')}`);
-    return;
-  }
-  if (request.method !== 'GET') {
-    refuse(response, 405, 'only GET is answered');
-    return;
-  }
-  if ('json' in route) {
-    response.setHeader('content-type', 'application/json');
-    response.end(`${JSON.stringify(route.json())}\n`);
-    return;
-  }
-  response.setHeader('content-type', 'application/x-ndjson');
-  response.flushHeaders();
-  // A reader that cannot keep up loses lines; it never makes the daemon hold them.
-  const stop = route.stream((line) => {
-    if (!response.writableNeedDrain) response.write(line);
-  });
-  response.once('close', stop);
-}
-
-function refuse(response: ServerResponse, status: number, message: string): void {
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-  response.end(`${JSON.stringify({ error: message })}\n`);
 }

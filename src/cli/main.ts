@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { exitCode, InbandError } from '../errors.ts';
 import { printable } from '../report/format.ts';
+import { packageVersion } from '../version.ts';
 import { backendSetupCommand } from './backend-setup.ts';
 import { checkCommand } from './check.ts';
 import { configSchemaCommand } from './config-schema.ts';
@@ -18,16 +18,10 @@ import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
 import { whyCommand } from './why.ts';
 
-/** Version in package.json, the only place that has it. */
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 function program(): Command {
   const inband = new Command('inband')
     .description('Latency-aware layer-4 load balancer: direct server return, Maglev, in-band feedback')
-    .version(version())
+    .version(packageVersion())
     .configureHelp({ showGlobalOptions: true });
   const commands = [
     runCommand(),

@@ -1,5 +1,5 @@
 import type { Ns } from '../units.ts';
-import type { Reason } from './reason.ts';
+import { type Cause, causeNames, type Reason } from './reason.ts';
 
 /** Decisions remembered about each backend. */
 export const decisionsMax = 32;
@@ -20,15 +20,19 @@ export interface Decision {
 export class DecisionLog {
   readonly #decisions: Decision[][];
   readonly #largest: Float64Array;
+  /** Per backend and cause: steps since the start. */
+  readonly #steps: Float64Array;
 
   constructor(backends: number) {
     this.#decisions = Array.from({ length: backends }, () => []);
     this.#largest = new Float64Array(backends);
+    this.#steps = new Float64Array(backends * causeNames.length);
   }
 
   /** Takes a decision in. */
   add(now: Ns, reason: Reason): void {
     const { backend, cause, kind } = reason;
+    this.#steps[backend * causeNames.length + causeNames.indexOf(cause)]!++;
     const decisions = this.#decisions[backend]!;
     const last = decisions.at(-1);
     const moved = Math.abs(reason.shareAfter - reason.shareBefore);
@@ -47,6 +51,11 @@ export class DecisionLog {
       steps: last.steps + 1,
       reason: { ...figures, shareBefore: last.reason.shareBefore, shareAfter: reason.shareAfter },
     };
+  }
+
+  /** Steps that were decided about a backend for a cause, since the start. */
+  steps(backend: number, cause: Cause): number {
+    return this.#steps[backend * causeNames.length + causeNames.indexOf(cause)]!;
   }
 
   /** Decisions about a backend, the earliest first. */

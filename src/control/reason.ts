@@ -43,6 +43,9 @@ const causes: Record<Cause, string> = {
   weight: '',
 };
 
+/** Every cause. */
+export const causeNames = Object.keys(causes) as readonly Cause[];
+
 /** `request p50 1.31ms vs pool 290us over 10ms, 412 samples -> share 0.500 -> 0.450`. */
 export function reasonText(reason: Reason): string {
   const { cause, shareBefore, shareAfter } = reason;

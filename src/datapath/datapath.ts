@@ -1,3 +1,4 @@
+import type { LiveBins } from '../latency/bins.ts';
 import type { Cliff } from '../latency/ensemble.ts';
 import type { BackendSignals } from '../latency/signals.ts';
 import type { LatencyWindow } from '../latency/window.ts';
@@ -81,6 +82,8 @@ export interface Datapath {
   slots(vip: number): SlotTable;
   /** A new window over the samples of a backend and kind, empty at first. */
   window(backend: number, kind: number): LiveWindow;
+  /** All samples of a backend and kind since the start. */
+  histogram(backend: number, kind: number): LiveBins;
   /** What packets tell of a backend beside latencies; `noSignals` where nothing counts them. */
   signals(backend: number): BackendSignals;
   /** Packets by named reason of how they left; they add up to all packets seen. */

@@ -1,4 +1,5 @@
 import { InbandError } from '../../errors.ts';
+import type { LiveBins } from '../../latency/bins.ts';
 import { samplesPerPrefixDefault } from '../../latency/prefix.ts';
 import type { BackendSignals } from '../../latency/signals.ts';
 import type { SlotTable } from '../../maglev/shares.ts';
@@ -129,6 +130,10 @@ export class CaptureDatapath implements Datapath {
 
   window(backend: number, kind: number): LiveWindow {
     return this.#forwarder.samples.window(backend, kind);
+  }
+
+  histogram(backend: number, kind: number): LiveBins {
+    return this.#forwarder.samples.histogram(backend, kind);
   }
 
   signals(backend: number): BackendSignals {

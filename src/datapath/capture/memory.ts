@@ -62,6 +62,11 @@ export class SampleMemory {
 
   /** A window over the samples of a backend and kind that begins now. */
   window(backend: number, kind: number): BinWindow {
-    return new BinWindow(new LiveBins(this.#words, [(backend * this.#kinds + kind) * stride]));
+    return new BinWindow(this.histogram(backend, kind));
+  }
+
+  /** All samples of a backend and kind since the start. */
+  histogram(backend: number, kind: number): LiveBins {
+    return new LiveBins(this.#words, [(backend * this.#kinds + kind) * stride]);
   }
 }

@@ -1,4 +1,5 @@
 import { InbandError } from '../../errors.ts';
+import type { LiveBins } from '../../latency/bins.ts';
 import { type BackendSignals, noSignals } from '../../latency/signals.ts';
 import { type Address, formatAddress, parseAddress } from '../../net/address.ts';
 import type { BackendTraffic, Datapath, DatapathOptions, LiveWindow, SampleRecord } from '../datapath.ts';
@@ -73,6 +74,10 @@ export class XdpDatapath implements Datapath {
 
   window(backend: number, kind: number): LiveWindow {
     return this.#program.window(backend, kind);
+  }
+
+  histogram(backend: number, kind: number): LiveBins {
+    return this.#program.histogram(backend, kind);
   }
 
   signals(): BackendSignals {
