@@ -121,10 +121,10 @@ function drawPanel(result: SimulationResult, one: Panel, y: number): string {
         `<path class="grid" d="M${panel.left} ${atY(tick).toFixed(1)}h${plotWidth}"/><text x="${panel.left - 6}" y="${(atY(tick) + 4).toFixed(1)}" text-anchor="end">${one.text(tick)}</text>`,
     )
     .join('');
-  const times = [0, 0.25, 0.5, 0.75, 1]
+  const times = roundTimes(duration_s)
     .map(
-      (part) =>
-        `<text x="${(panel.left + part * plotWidth).toFixed(1)}" y="${y + panel.height + 16}" text-anchor="${part === 1 ? 'end' : 'middle'}">${Number((part * duration_s).toFixed(2))}s</text>`,
+      (timeS) =>
+        `<text x="${atX(timeS).toFixed(1)}" y="${y + panel.height + 16}" text-anchor="middle">${Number(timeS.toPrecision(4))}s</text>`,
     )
     .join('');
   const lines = policies.map((policy) => {
@@ -140,4 +140,11 @@ function drawPanel(result: SimulationResult, one: Panel, y: number): string {
   // Ours on top.
   lines.sort((a, b) => Number(a.includes('"2.2"')) - Number(b.includes('"2.2"')));
   return `${span}${grid}${times}<text x="${panel.left}" y="${y - 6}">${one.title}</text>${lines.join('\n')}`;
+}
+
+/** Up to eight round times from 0 on, none at the very end, where its label would leave the picture. */
+function roundTimes(durationS: number): number[] {
+  const power = 10 ** Math.floor(Math.log10(durationS / 8));
+  const step = power * ([1, 2, 5, 10].find((factor) => durationS / (power * factor) <= 8) ?? 10);
+  return Array.from({ length: Math.ceil(durationS / step - 0.3) }, (_, i) => i * step);
 }
