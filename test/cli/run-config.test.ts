@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ask } from '../../src/admin/client.ts';
@@ -6,14 +6,13 @@ import { diffCommand } from '../../src/cli/diff.ts';
 import { settingsOf } from '../../src/cli/run-flags.ts';
 import { toDocument } from '../../src/config/write.ts';
 import type { Status } from '../../src/daemon.ts';
-import { probeXdp } from '../../src/datapath/xdp/capabilities.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { serverPort } from '../../src/lab/plan.ts';
 import { labDirectory } from '../../src/lab/records.ts';
 import { parseEndpoint } from '../../src/net/address.ts';
 import { ns } from '../../src/units.ts';
 import { temporaryFile } from '../datapath/replay/support.ts';
-import { labUnavailable } from '../lab/require.ts';
+import { daemonUnavailable } from '../lab/require.ts';
 import { runCli } from './capture.ts';
 import { inband, main } from './inband.ts';
 
@@ -123,19 +122,7 @@ hint: docs/configuration.md describes every key
   );
 });
 
-/** Why nothing can run live here; undefined when it can. */
-function unavailable(): string | undefined {
-  const problem = labUnavailable();
-  if (problem) return problem;
-  if (!existsSync(main)) return 'dist is not built; run: npm run setup';
-  try {
-    probeXdp();
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-const reason = unavailable();
+const reason = daemonUnavailable();
 
 describe('inband run --config with two vips before servers of their own', () => {
   let lab: Lab;

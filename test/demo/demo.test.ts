@@ -1,7 +1,4 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { probeXdp } from '../../src/datapath/xdp/capabilities.ts';
 import { Daemon } from '../../src/demo/daemon.ts';
 import { runDemo } from '../../src/demo/demo.ts';
 import { type DemoOptions, demoDefaults } from '../../src/demo/plan.ts';
@@ -9,24 +6,9 @@ import type { DemoResult, DemoRun } from '../../src/demo/result.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { ns } from '../../src/units.ts';
 import { remainsOf } from '../lab/remains.ts';
-import { labUnavailable } from '../lab/require.ts';
+import { daemonUnavailable } from '../lab/require.ts';
 
-const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-
-/** Why the demo cannot run here; undefined when it can. */
-function unavailable(): string | undefined {
-  const problem = labUnavailable();
-  if (problem) return problem;
-  if (!existsSync(command)) return 'dist is not built; run: npm run setup';
-  try {
-    probeXdp();
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-const reason = unavailable();
+const reason = daemonUnavailable();
 
 beforeEach((context) => {
   if (reason !== undefined) context.skip(reason);
