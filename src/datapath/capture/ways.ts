@@ -1,5 +1,5 @@
 import { type Address, formatAddress } from '../../net/address.ts';
-import { interfaces, routeTo } from '../xdp/neighbours.ts';
+import { interfaces, type NetInterface, routeTo } from '../xdp/neighbours.ts';
 import { NextHops } from '../xdp/next-hops.ts';
 import type { Encapsulation, Hop } from './hops.ts';
 
@@ -44,10 +44,11 @@ export class Ways {
       const hop = typeof way === 'string' ? way : this.#hopOf(number, way, ifindex);
       changed = this.#set(number, hop) || changed;
     }
-    if (nowMs - this.#routedMs < routeMs) return changed;
+    if (this.#routed.length === 0 || nowMs - this.#routedMs < routeMs) return changed;
     this.#routedMs = nowMs;
+    const all = interfaces();
     for (const number of this.#routed) {
-      changed = this.#set(number, routedHop(this.#destinations[number]!.address)) || changed;
+      changed = this.#set(number, routedHop(this.#destinations[number]!.address, all)) || changed;
     }
     return changed;
   }
@@ -76,12 +77,12 @@ export class Ways {
 
 const textOf = ({ family, words }: Address): string => formatAddress(family, ...words);
 
-function routedHop(address: Address): Hop | string {
+function routedHop(address: Address, all: readonly NetInterface[]): Hop | string {
   const text = textOf(address);
   const route = routeTo(address);
   if (!route) return `no route to ${text}`;
   if (!route.unicast) return `${text} is an address of this machine`;
-  const out = interfaces().find(({ index }) => index === route.ifindex);
+  const out = all.find(({ index }) => index === route.ifindex);
   if (!out?.up) return `interface ${out?.name ?? route.ifindex} to ${text} is down`;
   if (route.source?.family !== 4) return `there is no address of ours to reach ${text} from`;
   return {
