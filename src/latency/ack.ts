@@ -35,10 +35,16 @@ const lateMin = 2 ** 13;
 /** 2^3 responses make the average. */
 const lateLog2 = 3;
 
+/** Exchanges of one message at a time that end a flow's being pipelined. */
+const cleanMin = 4;
+
 /** Distrust of a flow's pairing: added at a sample that is too early to be one, taken off one by one; muted from here on. */
 const distrustStep = 8;
 const distrustMuted = 16;
-const distrustMax = 63;
+const distrustMax = 40;
+
+/** Samples in a row that come too early: the path has become shorter than it was at the handshake. */
+const earlyMax = 8;
 
 /**
  * Latencies from ACK numbers (RFC 9293, 3.4): when the client acknowledges new bytes, a response has reached it. A
@@ -110,8 +116,9 @@ export class AckAdvance implements Estimator {
     if (advance > 0) {
       if (advance > advanceMax) return;
       w[at + word.ackMax] = packet.ack;
-      // A pure ACK of one more is that of the server's FIN.
-      if (advance > 1 || packet.payloadLength > 0) this.#advance(at, backend, packet, tick, advance, emit);
+      // A pure ACK of one more may be that of the server's FIN.
+      if (advance === 1 && packet.payloadLength === 0) w[at + word.flags]! |= flag.tainted;
+      this.#advance(at, backend, packet, tick, advance, emit);
     }
     if (packet.payloadLength > 0) this.#data(at, backend, packet, tick, emit);
   }
@@ -166,12 +173,15 @@ export class AckAdvance implements Estimator {
     const w = this.#words;
     const flags = w[at + word.flags]!;
     const isPure = isPureAck(packet);
+    if ((flags & flag.pipelined) !== 0) this.#clean(at, tick);
     if ((flags & flag.merged) !== 0) {
       this.#wlag.advance(at, tick);
       this.#fifo.answered(at, backend, 1);
+      w[at + word.flags] = (w[at + word.flags]! & ~flag.pureAdvance) | (isPure ? flag.pureAdvance : 0);
       return;
     }
     if (w[at + word.count] === 0) {
+      w[at + word.flags]! &= ~flag.tainted;
       if ((flags & flag.asked) !== 0) w[at + word.flags]! |= flag.surplus;
       if ((flags & flag.pipelined) !== 0) this.#wlag.begin(at);
     } else if ((flags & flag.pipelined) !== 0) {
@@ -190,6 +200,27 @@ export class AckAdvance implements Estimator {
       (w[at + word.flags]! & ~(flag.pureAdvance | flag.flight)) | (isPure ? flag.pureAdvance : 0);
   }
 
+  /** Flows that went back to one message at a time, with pauses, are not pipelined any more. */
+  #clean(at: number, tick: number): void {
+    const w = this.#words;
+    if ((w[at + word.flags]! & flag.lone) === 0) return;
+    w[at + word.flags]! &= ~flag.lone;
+    const latency = (tick - w[at + word.head]!) | 0;
+    w[at + word.clean] = 4 * latency >= 3 * w[at + word.handshake]! ? w[at + word.clean]! + 1 : 0;
+    if (w[at + word.clean]! < cleanMin || w[at + word.count] !== 1) return;
+    w[at + word.clean] = 0;
+    w[at + word.trust] = 0;
+    w[at + word.ringAt] = 0;
+    w[at + word.flags]! &= ~(
+      flag.pipelined |
+      flag.merged |
+      flag.surplus |
+      flag.eager |
+      flag.responding |
+      flag.advanced
+    );
+  }
+
   /** The only message in flight was answered. */
   #single(at: number, backend: number, packet: Packet, tick: number, latency: number, emit: Emit): void {
     const w = this.#words;
@@ -204,16 +235,21 @@ export class AckAdvance implements Estimator {
       if (!isAtOnce) this.#late(at, excess);
       isLate = 2 * excess > 3 * tickLength + (handshake >> 2);
     }
-    const isPrompt = isPure ? isStamped || isAtOnce : this.#isPrompt(at, backend, isStamped);
+    const isPrompt = isPure ? isStamped || isAtOnce : this.#isPrompt(at);
     if (isPrompt && !isLate) this.#emit(kindRequest, latency, emit);
     if (isStamped && isBelieved) this.#emit(kindServer, residence + handshake, emit);
   }
 
-  /** Whether the client asks again as soon as it has the response, as far as can be known. */
-  #isPrompt(at: number, backend: number, isStamped: boolean): boolean {
+  /**
+   * Whether the client asks again as soon as it has the response: on average it does not say anything later than it could. What
+   * is not known of a client with timestamps is waited for; without them nothing may ever be known.
+   */
+  #isPrompt(at: number): boolean {
     const w = this.#words;
-    if (w[at + word.late]! >= this.#lateMax(at)) return false;
-    return isStamped || (w[at + word.flags]! & flag.heard) !== 0 || !this.#stamp.isPending(at, backend);
+    const flags = w[at + word.flags]!;
+    return (
+      w[at + word.late]! < this.#lateMax(at) && ((flags & flag.heard) !== 0 || (flags & flag.stamped) === 0)
+    );
   }
 
   #data(at: number, backend: number, packet: Packet, tick: number, emit: Emit): void {
@@ -255,7 +291,11 @@ export class AckAdvance implements Estimator {
     const count = w[at + word.count]!;
     const isSame = bytes >= fullBytesMin && bytes === w[at + word.lastBytes]!;
     if (count === 0) {
-      if ((flags & flag.pureAdvance) !== 0) this.#late(at, (tick - w[at + word.advanceTick]!) | 0);
+      const pause = (tick - w[at + word.advanceTick]!) | 0;
+      if ((flags & flag.pureAdvance) !== 0) {
+        if ((flags & flag.merged) === 0) this.#late(at, pause);
+        if (pause >= w[at + word.handshake]!) w[at + word.flags]! |= flag.lone;
+      }
       w[at + word.flags]! |= flag.flight;
       w[at + word.flightBytes] = 0;
       this.#fifo.push(at, backend, tick);
@@ -278,6 +318,8 @@ export class AckAdvance implements Estimator {
   /** A message begins while others wait for their response: the first-flight gate. */
   #another(at: number, backend: number, tick: number): void {
     const w = this.#words;
+    w[at + word.clean] = 0;
+    w[at + word.flags]! &= ~flag.lone;
     const since = (tick - this.#fifo.latest(at)) | 0;
     // Nagle's algorithm (RFC 9293, 3.7.4) would hold it back for a round trip.
     if (since >= 0 && 2 * since < w[at + word.handshake]!) w[at + word.flags]! |= flag.eager;
@@ -312,14 +354,15 @@ export class AckAdvance implements Estimator {
     const handshake = w[at + word.handshake]!;
     const distrust = w[at + word.distrust]!;
     if (4 * latency < 3 * handshake) {
-      if ((w[at + word.flags]! & flag.surplus) !== 0) {
+      if (w[at + word.early]! < earlyMax) {
+        w[at + word.early]!++;
         w[at + word.distrust] = Math.min(distrustMax, distrust + distrustStep);
       } else {
-        // The path may have become shorter since.
         w[at + word.handshake] = handshake - (handshake >> 3);
       }
       return false;
     }
+    w[at + word.early] = 0;
     if (latency < handshake && (w[at + word.flags]! & flag.surplus) === 0) w[at + word.handshake] = latency;
     if (distrust > 0) w[at + word.distrust] = distrust - 1;
     return distrust < distrustMuted;

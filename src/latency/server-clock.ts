@@ -20,24 +20,18 @@ const votesMax = 15;
 const checkedMin = 200;
 const checkedLog2 = 8;
 
-/** Votes, or responses without one, after which an unknown tick is not waited for. */
-const judgedVotes = 2;
-const judgedResponses = 64;
-
-const words = 7;
+const words = 5;
 const wordTick = 0;
 const wordVotes = 1;
 const wordChecked = 2;
 const wordMean = 3;
-const wordCast = 4;
-const wordPending = 5;
-const wordElsewhere = 6;
+const wordElsewhere = 4;
 
 /** What is learnt of each backend's timestamp clock, and whether times taken from it are possible at all. */
 export class ServerClocks {
   /**
-   * Per backend: index of the tick voted for, its votes, samples checked, 2^8 times their mean in units of 64 ns, votes cast,
-   * responses before the first ones, and 2^8 times the mean of what responses took elsewhere than at the server.
+   * Per backend: index of the tick voted for, its votes, samples checked, 2^8 times their mean in units of 64 ns, and 2^8
+   * times the mean of what responses took elsewhere than at the server.
    */
   readonly #words: Int32Array;
 
@@ -51,21 +45,11 @@ export class ServerClocks {
     return this.#words[at + wordVotes]! >= votesMin ? this.#words[at + wordTick]! : tickUnknown;
   }
 
-  /** Whether a backend's tick may still become known by the next few flows. Asked once for each response. */
-  isPending(backend: number): boolean {
-    const w = this.#words;
-    const at = backend * words;
-    if (w[at + wordCast]! >= judgedVotes || w[at + wordPending]! >= judgedResponses) return false;
-    w[at + wordPending]!++;
-    return true;
-  }
-
-  /** One flow's view: the server's clock advanced by `ticks` in `span` units of 64 ns, 2^18 to 2^26 of them. */
+  /** One flow's view: the server's clock advanced by `ticks` in `span` units of 64 ns, 2^18 to 2^30 of them. */
   vote(backend: number, ticks: number, span: number): void {
     const w = this.#words;
     const at = backend * words;
     const found = tickOf(ticks, span);
-    if (w[at + wordCast]! < judgedVotes) w[at + wordCast]!++;
     if (w[at + wordVotes]! > 0 && found === w[at + wordTick]!) {
       if (w[at + wordVotes]! < votesMax) w[at + wordVotes]!++;
     } else if (w[at + wordVotes]! > 0) {

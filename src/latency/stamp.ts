@@ -4,7 +4,7 @@ import { flag, word } from './tcp-state.ts';
 
 /** Ages of a flow in units of 64 ns, as powers of two, at which it votes on its server's tick: 17 ms, 134 ms, 1.1 s. */
 const voteLog2 = [18, 21, 24];
-const voteLog2Max = 26;
+const voteLog2Max = 30;
 
 /** Responses after which the bounds of the phase are believed to be near it. */
 const phaseCountMax = 16;
@@ -47,15 +47,12 @@ export class Stamp {
 
   /** The ACK that answers the SYN-ACK echoes its timestamp. */
   anchor(at: number, { hasTimestamps, tsEcr }: Packet): void {
-    if (hasTimestamps === 0 || tsEcr === 0) return;
+    if (hasTimestamps === 0) return;
     const w = this.#words;
+    w[at + word.flags]! |= flag.stamped;
+    if (tsEcr === 0) return;
     w[at + word.flags]! |= flag.anchored;
     w[at + word.anchorStamp] = tsEcr;
-  }
-
-  /** Whether this flow's timestamps will tell more once the backend's tick is known. */
-  isPending(at: number, backend: number): boolean {
-    return (this.#words[at + word.flags]! & flag.anchored) !== 0 && this.#clocks.isPending(backend);
   }
 
   /**
@@ -99,8 +96,13 @@ export class Stamp {
   /** The phase: half a tick at first, and where its bounds are once they are known by many responses. */
   #phase(at: number, half: number, shift: number): number {
     const w = this.#words;
-    const min = w[at + word.phaseMin]!;
-    const max = w[at + word.phaseMax]!;
+    let min = w[at + word.phaseMin]!;
+    let max = w[at + word.phaseMax]!;
+    if (max - min > 2 * half) {
+      // Drift has loosened the bound that responses seldom come near.
+      if (shift >= 0) min = max - 2 * half;
+      else max = min + 2 * half;
+    }
     const count = w[at + word.phaseCount]!;
     const clipped = Math.min(Math.max(half, min), max);
     const between = max - Math.imul((max - min) >> 6, shareOfUpper[8 + shift]!);

@@ -19,6 +19,8 @@ export const word = {
   lastBytes: 8,
   /** Whether the flow's pairing is believed. */
   distrust: 9,
+  /** Samples in a row that came too early. */
+  early: 32,
   /** When the SYN came, and the server's timestamp in its answer. */
   anchorTick: 10,
   anchorStamp: 11,
@@ -29,6 +31,8 @@ export const word = {
   votes: 14,
   /** Responses that `phaseMin` and `phaseMax` are from, at most `phaseCountMax`. */
   phaseCount: 30,
+  /** Lone exchanges since the last message that was none. */
+  clean: 31,
   /** When the ACK number last advanced; of merged flows, first advanced since the last data. */
   advanceTick: 15,
   /** Bytes sent since nothing was in flight; most of them, and most messages, before any was answered. */
@@ -49,7 +53,7 @@ export const word = {
   probeTick: 25,
 } as const;
 
-export const stride = 32;
+export const stride = 36;
 
 export const flag = {
   /** Opened by a SYN that is not answered; the SYN was sent again. */
@@ -82,4 +86,8 @@ export const flag = {
   bounded: 16384,
   /** `late` is known. */
   heard: 32768,
+  /** The message in flight was sent after a pause, alone. */
+  lone: 65536,
+  /** Its packets have timestamps. */
+  stamped: 131072,
 } as const;
