@@ -42,6 +42,8 @@ export class Prequal extends PeriodicPolicy {
 
   protected score(input: PolicyInput, meter: Meter, _sinceNs: number, scores: Float64Array): void {
     const { weights, usable } = input;
+    scores.fill(0);
+    if (meter.medianNs.every(Number.isNaN)) return;
     const order = this.#rank(input, meter);
     // Probability that the best of all draws is this one: that none is better, less that all are worse.
     let left = 0;

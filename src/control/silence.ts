@@ -36,7 +36,9 @@ export class Silence {
   /** Responses per ns, decaying, and those of the pool until the backend was last heard of. */
   readonly #rates: Float64Array;
   readonly #poolThen: Float64Array;
+  readonly #news: Float64Array;
   #pool = 0;
+  #poolHeardNs = Number.NEGATIVE_INFINITY;
   #now: Ns;
 
   constructor(backends: number, now: Ns) {
@@ -46,6 +48,7 @@ export class Silence {
     this.#responses = new Float64Array(backends).fill(Number.NaN);
     this.#rates = new Float64Array(backends);
     this.#poolThen = new Float64Array(backends);
+    this.#news = new Float64Array(backends);
     this.#now = now;
   }
 
@@ -56,19 +59,22 @@ export class Silence {
     if (sinceNs <= 0) return;
     const keep = 0.5 ** (sinceNs / rateHalfNs);
     const keepUsual = 0.5 ** (sinceNs / usualHalfNs);
+    const before = this.#pool;
     for (let b = 0; b < signals.length; b++) {
       const { responses } = signals[b]!;
       // What was answered before the first look is none of now.
-      const news = Number.isNaN(this.#responses[b]!) ? 0 : responses - this.#responses[b]!;
+      this.#news[b] = Number.isNaN(this.#responses[b]!) ? 0 : responses - this.#responses[b]!;
       this.#responses[b] = responses;
+      this.#pool += this.#news[b]!;
+    }
+    if (this.#pool > before) this.#poolHeardNs = now;
+    for (let b = 0; b < signals.length; b++) {
+      const news = this.#news[b]!;
       this.#usualNs[b]! *= keepUsual;
       // What it answered before its silence is no measure of what it answers after.
       if (this.silent[b] === 1) this.#rates[b] = news > 0 ? 0 : this.#rates[b]!;
       else this.#rates[b] = keep * this.#rates[b]! + ((1 - keep) * news) / sinceNs;
-      this.#pool += news;
       if (news > 0 || signals[b]!.inFlight === 0) this.#heard(b, now - sinceNs, typicalNs);
-    }
-    for (let b = 0; b < signals.length; b++) {
       this.silent[b] = usable[b] === 1 && this.#isSilent(b, signals[b]!, typicalNs) ? 1 : 0;
     }
   }
@@ -86,7 +92,9 @@ export class Silence {
     const silenceNs = this.#now - this.heardNs[b]!;
     if (signals.inFlight === 0 || silenceNs < silenceNsMin || Number.isNaN(typicalNs)) return false;
     if (silenceNs * this.#rates[b]! < dueMin || silenceNs < usualRatio * this.#usualNs[b]!) return false;
+    // The others answer, and still do.
     if (this.#pool - this.#poolThen[b]! < othersMin) return false;
+    if (this.#now - this.#poolHeardNs > silenceNs / 4) return false;
     return this.#waitedNs(signals, silenceNs, typicalNs) >= latenciesMin * typicalNs;
   }
 
