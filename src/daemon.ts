@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { HttpListener, type Listen } from './admin/listen.ts';
 import { Metrics } from './admin/metrics.ts';
 import { metricsType } from './admin/metrics-text.ts';
 import { AdminServer } from './admin/server.ts';
@@ -34,6 +35,7 @@ export interface RunOptions extends DatapathOptions {
   readonly vips: readonly RunVip[];
   readonly tickNs: Ns;
   readonly socket: string;
+  readonly http?: Listen;
   /** All of this as a configuration file would have it, for whoever asks. */
   readonly configuration: Readonly<Record<string, unknown>>;
 }
@@ -99,6 +101,7 @@ export class LoadBalancer {
   readonly #history: ShareChange[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
   #admin: AdminServer | undefined;
+  #http: HttpListener | undefined;
   #ticks = 0;
   #ticksLate = 0;
   #lastTickNs = monotonicNs();
@@ -123,17 +126,11 @@ export class LoadBalancer {
    */
   static async start(options: RunOptions, log: Logger): Promise<LoadBalancer> {
     const datapath = openDatapath(options.datapath, options);
+    let balancer: LoadBalancer | undefined;
     try {
-      const balancer = new LoadBalancer(options, datapath, log);
+      balancer = new LoadBalancer(options, datapath, log);
       balancer.#poll();
-      balancer.#admin = await AdminServer.listen(options.socket, {
-        '/status': { json: () => balancer.status() },
-        '/config': { json: () => ({ schema: 'inband.config/1', config: options.configuration }) },
-        '/history': { json: () => balancer.#history },
-        '/why': { json: () => balancer.why() },
-        '/metrics': { type: metricsType, text: () => balancer.#metrics.scrape() },
-        '/samples': { stream: (write) => balancer.#stream(write) },
-      });
+      await balancer.#listen();
       const { name, mode, reason } = datapath;
       log.info({
         event: 'started',
@@ -141,19 +138,37 @@ export class LoadBalancer {
         mode,
         ...(reason && { reason }),
         interface: options.interface,
+        ...(balancer.#http && { http: balancer.#http.url }),
       });
       balancer.#run();
       return balancer;
     } catch (error) {
       datapath.close();
+      if (balancer) await balancer.#admin?.close();
       throw error;
     }
+  }
+
+  /** Answers on the local socket and, where that was asked for, over TCP what is no secret. */
+  async #listen(): Promise<void> {
+    const { socket, http, configuration } = this.#options;
+    const metrics = { type: metricsType, text: () => this.#metrics.scrape() };
+    this.#admin = await AdminServer.listen(socket, {
+      '/status': { json: () => this.status() },
+      '/config': { json: () => ({ schema: 'inband.config/1', config: configuration }) },
+      '/history': { json: () => this.#history },
+      '/why': { json: () => this.why() },
+      '/metrics': metrics,
+      '/samples': { stream: (write) => this.#stream(write) },
+    });
+    if (http) this.#http = await HttpListener.listen(http, { '/metrics': metrics });
   }
 
   /** Stops forwarding and leaves nothing behind. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.#datapath.close();
+    await this.#http?.close();
     await this.#admin?.close();
     this.#log.info({ event: 'stopped' });
   }

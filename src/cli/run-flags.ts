@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { formatListen, isLoopback, type Listen, parseListen } from '../admin/listen.ts';
 import { loadConfig } from '../config/load.ts';
 import { writeDuration } from '../config/scalars.ts';
 import {
@@ -38,6 +39,8 @@ export interface RunFlags {
   datapath?: DatapathName;
   answerArp?: boolean;
   socket?: string;
+  http?: Listen;
+  httpPublic?: boolean;
   user?: string;
   logLevel?: LogLevel;
 }
@@ -126,6 +129,12 @@ function addProcessFlags(command: Command): Command {
     )
     .option('--answer-arp', 'answer ARP for the vips (capture datapath)')
     .option('--socket <PATH>', `local socket for status and samples ${otherwise(defaults.socket)}`)
+    .option(
+      '--http <ADDR:PORT>',
+      'serve metrics and the dashboard there too, such as 127.0.0.1:9464 (default: nowhere)',
+      (text) => parseListen(text, '--http'),
+    )
+    .option('--http-public', 'let --http be an address that other machines reach')
     .option('--user <NAME>', 'user to become after set-up')
     .addOption(
       new Option('--log-level <LEVEL>', `least important log line ${otherwise(defaults.logLevel)}`).choices(
@@ -156,6 +165,7 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
   const { slots = base.slots, user = base.user, estimator = base.estimator } = flags;
   for (const { backends } of vips) checkSize(slots, backends.length);
   return {
+    ...httpOf(flags, base),
     interface: name,
     datapath: flags.datapath ?? base.datapath,
     answerArp: flags.answerArp ?? base.answerArp,
@@ -172,6 +182,21 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
     logLevel: flags.logLevel ?? base.logLevel,
     ...(user !== undefined && { user }),
   };
+}
+
+/** @throws InbandError `USAGE` for an address that others reach, unless that was asked for */
+function httpOf(
+  flags: RunFlags,
+  base: Pick<Settings, 'http' | 'httpPublic'>,
+): Pick<Settings, 'http' | 'httpPublic'> {
+  const { http = base.http, httpPublic = base.httpPublic } = flags;
+  if (http && !isLoopback(http) && !httpPublic) {
+    throw usage(
+      `--http: ${formatListen(http)} can be reached by other machines`,
+      'whoever reaches it reads metrics and addresses; give 127.0.0.1, or add --http-public',
+    );
+  }
+  return { ...(http && { http }), httpPublic };
 }
 
 /** Vips of the flags, each with all backends of the flags, or else those of the file. */

@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { isLoopback, parseListen } from '../admin/listen.ts';
 import { backendsMax } from '../datapath/xdp/setup.ts';
 import { InbandError } from '../errors.ts';
 import { inbandLimit } from '../generated/layout.ts';
@@ -193,10 +194,22 @@ function lintEnsemble({ keys }: RawConfig, report: Report): void {
 
 function lintProcess({ keys }: RawConfig, report: Report): void {
   const { user, admin } = keys;
-  const { socket } = rawOf(admin);
+  const { socket, http, http_public } = rawOf(admin);
   if (user === 'root') report(['user'], 'root keeps every right; name a user who has none', warn);
   if (typeof socket === 'string' && socket !== '' && !socket.startsWith('/')) {
     report(['admin', 'socket'], 'not an absolute path: it depends on where the daemon is started', warn);
+  }
+  if (typeof http === 'string' && http_public !== true && isPublic(http)) {
+    report(['admin', 'http'], `${http} can be reached by others; give 127.0.0.1, or add http_public: true`);
+  }
+}
+
+/** An address that is none is told by the schema. */
+function isPublic(text: string): boolean {
+  try {
+    return !isLoopback(parseListen(text, ''));
+  } catch {
+    return false;
   }
 }
 

@@ -72,6 +72,8 @@ function toSettings(file: ConfigFile): Settings {
     slots: file.slots,
     flows: file.flows,
     socket: file.admin.socket,
+    ...(file.admin.http !== undefined && { http: file.admin.http }),
+    httpPublic: file.admin.http_public,
     logLevel: file.log.level,
     ...(file.user !== undefined && { user: file.user }),
   };

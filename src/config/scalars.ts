@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseListen } from '../admin/listen.ts';
 import { InbandError } from '../errors.ts';
 import { formatAddress, parseAddress, parseEndpoint } from '../net/address.ts';
 import { ns, parseDuration } from '../units.ts';
@@ -35,6 +36,9 @@ export const duration = (min = 1, max: number = Number.MAX_SAFE_INTEGER) =>
       hint: `give ${writeDuration(min)} to ${writeDuration(max)}`,
     });
   }, 'a duration such as 64us').meta({ pattern: durationPattern });
+
+/** `127.0.0.1:9464`, where to listen. */
+export const listen = () => textOf((text) => parseListen(text, ''), 'a text such as 127.0.0.1:9464');
 
 /** An address in the form in which all of the program writes it. */
 export const address = () =>

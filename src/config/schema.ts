@@ -6,7 +6,7 @@ import { inbandLimit } from '../generated/layout.ts';
 import { cliffs } from '../latency/ensemble.ts';
 import { backendsMax, slotsMax, slotsPerBackendMin } from '../maglev/size.ts';
 import { policySchema } from './policy-schema.ts';
-import { address, duration, endpoint, writeDuration } from './scalars.ts';
+import { address, duration, endpoint, listen, writeDuration } from './scalars.ts';
 import {
   settingsDefault as defaults,
   logLevels,
@@ -137,6 +137,17 @@ export const configSchema = z.strictObject({
       socket: z.string().min(1).max(socketPathMax).default(defaults.socket).meta({
         description: 'Path of the local socket that commands such as `inband status` ask.',
         flag: '--socket',
+      }),
+      http: listen()
+        .optional()
+        .meta({
+          description: 'Where to serve metrics and the dashboard over TCP, for every user of the machine.',
+          flag: '--http',
+          examples: ['127.0.0.1:9464'],
+        }),
+      http_public: z.boolean().default(defaults.httpPublic).meta({
+        description: 'Whether `http` may be an address that other machines reach.',
+        flag: '--http-public',
       }),
     })
     .prefault({})

@@ -1,3 +1,4 @@
+import type { Listen } from '../admin/listen.ts';
 import { socketDefault } from '../admin/server.ts';
 import type { PolicyChoice } from '../control/registry.ts';
 import type { Encapsulation } from '../datapath/capture/hops.ts';
@@ -50,6 +51,10 @@ export interface Settings {
   readonly slots: number;
   readonly flows: number;
   readonly socket: string;
+  /** Where metrics and the dashboard are served over TCP; nowhere if it does not say. */
+  readonly http?: Listen;
+  /** Whether that may be an address that other machines reach. */
+  readonly httpPublic: boolean;
   readonly logLevel: LogLevel;
   readonly user?: string;
 }
@@ -66,5 +71,6 @@ export const settingsDefault: Omit<Settings, 'interface' | 'vips'> = {
   slots: slotsDefault,
   flows: 1_000_000,
   socket: socketDefault,
+  httpPublic: false,
   logLevel: 'info',
 };

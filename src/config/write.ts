@@ -1,3 +1,4 @@
+import { formatListen } from '../admin/listen.ts';
 import { type PolicyChoice, policySpecs } from '../control/registry.ts';
 import { formatEndpoint } from '../net/address.ts';
 import { writeDuration } from './scalars.ts';
@@ -25,7 +26,11 @@ export function toDocument(settings: Settings): Record<string, unknown> {
     tick: writeDuration(settings.tickNs),
     slots: settings.slots,
     flows: settings.flows,
-    admin: { socket: settings.socket },
+    admin: {
+      socket: settings.socket,
+      ...(settings.http && { http: formatListen(settings.http) }),
+      http_public: settings.httpPublic,
+    },
     log: { level: settings.logLevel },
     ...(user !== undefined && { user }),
   };

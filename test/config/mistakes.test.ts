@@ -309,6 +309,16 @@ describe('each mistake has one message, with its place and what would be right',
       and('ensemble: { cliff: smoth }'),
       "10:20: ensemble.cliff: 'smoth' is not known; did you mean smooth?",
     ],
+    [
+      'an address to serve at without a port',
+      and('admin: { http: 127.0.0.1 }'),
+      "10:16: admin.http: '127.0.0.1' is not ADDR:PORT; for example 127.0.0.1:9464 or [::1]:9464",
+    ],
+    [
+      'an address that others reach',
+      and('admin: { http: "0.0.0.0:9464" }'),
+      '10:16: admin.http: 0.0.0.0:9464 can be reached by others; give 127.0.0.1, or add http_public: true',
+    ],
     ['an empty socket', and('admin: { socket: "" }'), '10:18: admin.socket: empty'],
     [
       'a socket too long for the kernel',

@@ -41,6 +41,7 @@ describe('settings', () => {
       slots: 65_537,
       flows: 1_000_000,
       socket: '/run/inband/inband.sock',
+      httpPublic: false,
       logLevel: 'info',
     });
   });
