@@ -7,6 +7,7 @@ import { ns } from '../src/units.ts';
 import { estimatorTargets } from './estimator-targets.ts';
 import { writeFigure } from './measurement-figure.ts';
 import { type BenchResult, type Row, rounded } from './result.ts';
+import { type TriggerLimit, triggerLimit } from './trigger.ts';
 
 export const name = 'estimators';
 
@@ -39,7 +40,7 @@ const options = (windowMs: number): EvalOptions => ({
 });
 
 /** The rows that stand for all that an estimator gives. */
-export function whole({ rows }: EvalCapture, estimator: string): EvalRow | undefined {
+function whole({ rows }: EvalCapture, estimator: string): EvalRow | undefined {
   const own = rows.filter((row) => row.estimator === estimator);
   return own.find(({ kind }) => kind === null) ?? own[0];
 }
@@ -150,6 +151,7 @@ export interface EstimatorsResult extends BenchResult {
 export async function run(): Promise<EstimatorsResult> {
   const { result, timelines } = await evaluate(options(100));
   const { result: longer } = await evaluate(options(250), 'none');
+  const limits = await triggerLimits(result);
   const tables = {
     auto: autoRows(result),
     windows: windowRows(result),
@@ -157,13 +159,22 @@ export async function run(): Promise<EstimatorsResult> {
     steps: stepRows(result),
     wild: wildRows(result),
     cost: costRows(result),
+    trigger: [...limits].map(([closed_loop, limit]) => ({
+      closed_loop,
+      client_us_p50: rounded(limit.triggerUsP50),
+      client_us_p90: rounded(limit.triggerUsP90),
+      p95_error: percent(limit.p95Error),
+      auto_p95_error: percent(wholeOf(result, closed_loop)?.p95_absolute_relative_error),
+      window_p90: percent(limit.windowP90),
+      auto_window_p90: percent(wholeOf(result, closed_loop)?.window_error_p90),
+    })),
   };
   writeFigure(timelines.filter(hasTruth(result)));
   return {
     name,
     rows: Object.values(tables).flat(),
     tables,
-    targets: estimatorTargets(result, longer),
+    targets: estimatorTargets(result, longer, limits),
     notes: [
       'inband eval over captures with truth: synth (two Linux stacks and a link with set delays), real (memtier, iperf3 and UDP clients of a DSR load balancer), wild (of other projects, both directions).',
       'median, mean: of all samples to those of all truths; median_error, p95_error: of (sample - truth) / truth per sample; window_p50, window_p90: |typical estimate / typical truth - 1| over windows of 100 ms of one backend.',
@@ -171,6 +182,22 @@ export async function run(): Promise<EstimatorsResult> {
       'Cost: time per packet that an estimator adds to the engine, on decoded packets in memory, shortest of 21 rounds; state per flow as arrays in TypeScript.',
     ],
   };
+}
+
+/** Closed loops with the truth of every request, to one backend. */
+const closedLoops = ['memtier_closed_loop', 'w01_cl1', 'w02_cl1exp'];
+
+async function triggerLimits({ captures }: EvalResult): Promise<Map<string, TriggerLimit>> {
+  const limits = new Map<string, TriggerLimit>();
+  for (const { name, truth } of captures) {
+    if (closedLoops.includes(name)) limits.set(name, await triggerLimit(truth.source));
+  }
+  return limits;
+}
+
+function wholeOf({ captures }: EvalResult, name: string): EvalRow | undefined {
+  const capture = captures.find((one) => one.name === name);
+  return capture && whole(capture, 'auto');
 }
 
 const hasTruth =
