@@ -113,7 +113,8 @@ export class Stamp {
   #vote(at: number, backend: number, ticks: number, span: number, unsure: number): void {
     const w = this.#words;
     const votes = w[at + word.votes]!;
-    if (votes >= voteLog2.length || span < 2 ** voteLog2[votes]! || span >= 2 ** voteLog2Max) return;
+    // Negative spans, and those of 2^30 and more, have bits above.
+    if (votes >= voteLog2.length || span >>> voteLog2Max !== 0 || span >> voteLog2[votes]! === 0) return;
     if (unsure > span >> 3) return;
     w[at + word.votes] = votes + 1;
     this.#clocks.vote(backend, ticks, span);
