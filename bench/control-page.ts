@@ -66,10 +66,10 @@ function losses(results: readonly SimulationResult[]): string {
 }
 
 function section(result: SimulationResult): string[] {
-  const { scenario, title, policies, load_balancers, backends, duration_s } = result;
+  const { scenario, title, policies, load_balancers, backends, duration_s, runs } = result;
   const lines = [
     `### ${scenario}`,
-    `${title}. ${backends.length} servers, ${load_balancers} load balancer${load_balancers === 1 ? '' : 's'}, ${rounded(duration_s, 4)} s.`,
+    `${title}. ${backends.length} servers, ${load_balancers} load balancer${load_balancers === 1 ? '' : 's'}, ${rounded(duration_s, 4)} s${runs === 1 ? '' : `, ${runs} runs with different seeds, counted together`}.`,
   ];
   if (hasFigure(scenario)) lines.push(`![p99 and share over time](${figurePath(scenario)})`);
   const phases = policies[0]!.phases.map(({ phase }) => phase);

@@ -13,6 +13,7 @@ import { list, nameFlag, parseNumber, usage } from './flags.ts';
 interface Flags {
   policy: string[];
   seed?: number;
+  runs: number;
   alpha?: number;
   json?: true;
   report?: string;
@@ -20,6 +21,8 @@ interface Flags {
 
 /** Largest seed: a u32. */
 const seedMax = 0xffff_ffff;
+/** Each run holds its figures until the last one is done. */
+const runsMax = 100;
 
 /** `inband simulate`: what policies make of a scenario, in simulated time. */
 export function simulateCommand(): Command {
@@ -38,6 +41,14 @@ export function simulateCommand(): Command {
         parseSeed,
       ),
     )
+    .addOption(
+      new Option(
+        '--runs <COUNT>',
+        'runs under each policy, with seeds that follow one another, counted together',
+      )
+        .argParser(parseRuns)
+        .default(1),
+    )
     .option(
       '--alpha <FRACTION>',
       'share of traffic that one step moves, for policies that have such a setting',
@@ -54,7 +65,13 @@ function parseSeed(text: string): number {
   throw usage(`--seed: ${text} is out of range`, `give a whole number from 0 to ${seedMax}`);
 }
 
-async function run(path: string, { policy, seed, alpha, json, report }: Flags): Promise<void> {
+function parseRuns(text: string): number {
+  const runs = parseNumber(text, '--runs');
+  if (Number.isInteger(runs) && runs >= 1 && runs <= runsMax) return runs;
+  throw usage(`--runs: ${text} is out of range`, `give a whole number from 1 to ${runsMax}`);
+}
+
+async function run(path: string, { policy, seed, runs, alpha, json, report }: Flags): Promise<void> {
   if (report !== undefined && resolve(report) === resolve(path)) {
     throw usage(`--report: ${report} is the scenario`, 'name another file');
   }
@@ -65,6 +82,7 @@ async function run(path: string, { policy, seed, alpha, json, report }: Flags): 
     result = simulate(scenario, {
       policies: policy,
       seed,
+      runs,
       ...(alpha !== undefined && { settings: { alpha } }),
       onProgress: (name, part) => progress.update(0, `${name} ${Math.round(part * 100)}%`),
     });

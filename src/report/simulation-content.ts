@@ -71,11 +71,14 @@ export const simulationLegend =
   'recover: within 5 % of the configured share for good.';
 
 export function simulationFacts(result: SimulationResult): Fact[] {
-  const { scenario, duration_s, load_balancers, backends, seed, policies } = result;
+  const { scenario, duration_s, load_balancers, backends, seed, runs, policies } = result;
   const requests = policies.map(({ requests }) => requests);
   return [
     ['scenario', scenario],
-    ['simulated', `${duration_s}s, seed ${seed}`],
+    [
+      'simulated',
+      `${duration_s}s, ${runs === 1 ? `seed ${seed}` : `${runs} runs, seeds ${seed} to ${seed + runs - 1}`}`,
+    ],
     ['backends', `${formatCount(backends.length)}, behind ${plural(load_balancers, 'load balancer')}`],
     ['requests', requests.length === 0 ? '0' : rangeText(Math.min(...requests), Math.max(...requests))],
   ];

@@ -28,6 +28,20 @@ export class Phase {
     this.shareNs = new Float64Array(backends);
     this.squareNs = new Float64Array(backends);
   }
+
+  /** Adds the same phase of another run. */
+  merge(other: Phase): void {
+    this.latency.merge(other.latency);
+    this.failed += other.failed;
+    this.slotsMoved += other.slotsMoved;
+    this.spanNs += other.spanNs;
+    this.deviation = Math.max(this.deviation, other.deviation);
+    for (let b = 0; b < this.requestsOf.length; b++) {
+      this.requestsOf[b]! += other.requestsOf[b]!;
+      this.shareNs[b]! += other.shareNs[b]!;
+      this.squareNs[b]! += other.squareNs[b]!;
+    }
+  }
 }
 
 /** What happens between two points of the timeline. */

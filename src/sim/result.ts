@@ -29,7 +29,7 @@ export interface PhaseResult extends Latencies {
   }[];
 }
 
-/** What one policy made of a scenario. */
+/** What one policy made of a scenario, in all runs together. */
 export interface PolicyResult {
   readonly policy: string;
   readonly requests: number;
@@ -40,12 +40,13 @@ export interface PolicyResult {
   /** Of all phases together. */
   readonly overall: Latencies;
   readonly phases: readonly PhaseResult[];
-  /** From the beginning of `during` until the focus had gone 90 % of the way to its share of then; null for never. */
+  /** Median of the runs: from the beginning of `during` until the focus had gone 90 % of the way to its share of then; null for never. */
   readonly react_ms: number | null;
-  /** From the end of `during` until the focus was back within 5 % of its configured share for good; null for never. */
+  /** Median of the runs: from the end of `during` until the focus was back within 5 % of its configured share for good; null for never. */
   readonly recover_ms: number | null;
   /** Focus' share, over all its servers: configured, and mean of the second half of `during`. */
   readonly focus_share: { readonly configured: number; readonly settled: number } | null;
+  /** Of the first run. */
   readonly timeline: {
     readonly step_s: number;
     readonly requests: readonly number[];
@@ -62,7 +63,9 @@ export interface SimulationResult {
   readonly schema: 'inband.simulation/1';
   readonly scenario: string;
   readonly title: string;
+  /** Of the first run; those of further ones follow. */
   readonly seed: number;
+  readonly runs: number;
   readonly duration_s: number;
   readonly during_s: readonly [from: number, until: number] | null;
   readonly load_balancers: number;
@@ -77,27 +80,45 @@ const reactionMin = 0.05;
 const reachedPart = 0.9;
 const recoveredPart = 0.05;
 
-export function policyResult(scenario: Scenario, policy: string, simulation: Simulation): PolicyResult {
-  const { recorder } = simulation;
-  const phases = phasesOf(scenario, recorder);
+/** What one policy made of a scenario in one or several runs, which may not be used afterwards. */
+export function policyResult(scenario: Scenario, policy: string, runs: readonly Simulation[]): PolicyResult {
+  const reactions = runs.map(({ recorder }) => reaction(scenario, recorder));
+  const timeline = timelineOf(scenario, runs[0]!.recorder);
+  const phases = runs[0]!.recorder.phases;
+  for (const { recorder } of runs.slice(1)) {
+    for (let i = 0; i < phases.length; i++) phases[i]!.merge(recorder.phases[i]!);
+  }
+  const sum = (count: (run: Simulation) => number) => runs.reduce((all, run) => all + count(run), 0);
   return {
     policy,
-    requests: simulation.requests,
-    flows: simulation.flows,
-    flows_broken: simulation.flowsBroken,
-    flows_crashed: simulation.flowsCrashed,
-    failed: recorder.phases.reduce((sum, { failed }) => sum + failed, 0) + simulation.overflowed,
-    overall: latenciesOf(overallOf(recorder)),
-    phases,
-    ...reaction(scenario, recorder),
-    timeline: timelineOf(scenario, recorder),
+    requests: sum(({ requests }) => requests),
+    flows: sum(({ flows }) => flows),
+    flows_broken: sum(({ flowsBroken }) => flowsBroken),
+    flows_crashed: sum(({ flowsCrashed }) => flowsCrashed),
+    failed: phases.reduce((all, { failed }) => all + failed, 0) + sum(({ overflowed }) => overflowed),
+    overall: latenciesOf(overallOf(phases)),
+    phases: phasesOf(scenario, phases),
+    react_ms: medianOf(reactions.map(({ react_ms }) => react_ms)),
+    recover_ms: medianOf(reactions.map(({ recover_ms }) => recover_ms)),
+    focus_share: reactions[0]!.focus_share && {
+      configured: reactions[0]!.focus_share.configured,
+      settled: reactions.reduce((all, { focus_share }) => all + focus_share!.settled, 0) / runs.length,
+    },
+    timeline,
   };
 }
 
-function phasesOf(scenario: Scenario, recorder: Recorder): PhaseResult[] {
+/** Median of times of which null is never, and so the longest; of an even number the longer one of the middle. */
+function medianOf(times: readonly (number | null)[]): number | null {
+  const sorted = times.map((time) => time ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b);
+  const median = sorted[sorted.length >> 1]!;
+  return Number.isFinite(median) ? median : null;
+}
+
+function phasesOf(scenario: Scenario, phases: readonly Phase[]): PhaseResult[] {
   const { warmupNs, duringFromNs, duringUntilNs, durationNs } = scenario;
   const bounds = [warmupNs, duringFromNs, duringUntilNs, durationNs];
-  return recorder.phases.flatMap((phase, i) => {
+  return phases.flatMap((phase, i) => {
     const [fromNs, untilNs] = [bounds[i]!, bounds[i + 1]!];
     if (untilNs <= fromNs) return [];
     return {
@@ -114,7 +135,7 @@ function phasesOf(scenario: Scenario, recorder: Recorder): PhaseResult[] {
   });
 }
 
-function overallOf({ phases }: Recorder): Sketch {
+function overallOf(phases: readonly Phase[]): Sketch {
   const all = new Sketch();
   for (const { latency } of phases) all.merge(latency);
   return all;

@@ -13,6 +13,8 @@ export interface SimulateOptions {
   readonly policies: readonly string[];
   /** u32; the scenario's own if absent. */
   readonly seed?: number | undefined;
+  /** Runs under each policy, with this seed and those that follow; their requests are counted together. Default 1. */
+  readonly runs?: number | undefined;
   readonly settings?: PolicySettings;
   /** Told how far a run is, 0 to 1, some hundred times in each. */
   readonly onProgress?: (policy: string, part: number) => void;
@@ -27,7 +29,7 @@ const parts = 200;
  * @throws InbandError `USAGE` for a policy that does not exist or was named twice, or settings out of range
  */
 export function simulate(scenario: Scenario, options: SimulateOptions): SimulationResult {
-  const { policies, seed = scenario.seed } = options;
+  const { policies, seed = scenario.seed, runs = 1 } = options;
   const twice = policies.find((name, i) => policies.indexOf(name) < i);
   if (twice !== undefined) {
     throw new InbandError('USAGE', `policy: '${twice}' was given twice`, { hint: 'name each policy once' });
@@ -38,19 +40,27 @@ export function simulate(scenario: Scenario, options: SimulateOptions): Simulati
     scenario: scenario.name,
     title: scenario.title,
     seed,
+    runs,
     duration_s: durationNs / 1e9,
     during_s: duringFromNs < durationNs ? [duringFromNs / 1e9, duringUntilNs / 1e9] : null,
     load_balancers: scenario.balancers,
     backends: scenario.servers.map(({ name }) => name),
     focus: scenario.focus.map((b) => scenario.servers[b]!.name),
     policies: policies.map((name) => {
-      const simulation = new Simulation(scenario, makerOf(name, scenario, options.settings ?? {}), seed);
-      for (let part = 1; part <= parts; part++) {
-        simulation.runUntil((durationNs * part) / parts);
-        options.onProgress?.(name, part / parts);
-      }
-      simulation.run();
-      return policyResult(scenario, name, simulation);
+      const simulations = Array.from({ length: runs }, (_, run) => {
+        const simulation = new Simulation(
+          scenario,
+          makerOf(name, scenario, options.settings ?? {}),
+          seed + run,
+        );
+        for (let part = 1; part <= parts; part++) {
+          simulation.runUntil((durationNs * part) / parts);
+          options.onProgress?.(name, (run + part / parts) / runs);
+        }
+        simulation.run();
+        return simulation;
+      });
+      return policyResult(scenario, name, simulations);
     }),
   };
 }

@@ -80,6 +80,7 @@ describe('what cannot be done is told', () => {
     ],
     ['a setting out of range', ['--policy', 'shift:alpha=2'], 2, /alpha/],
     ['a seed that is none', ['--seed', '-1'], 2, /--seed: -1 is out of range/],
+    ['no run', ['--runs', '0'], 2, /--runs: 0 is out of range/],
     ['an alpha of 0', ['--policy', 'shift', '--alpha', '0'], 2, /alpha/],
   ])('%s', async (_name, args, code, expected) => {
     const outcome = await inband(['simulate', scenario, ...args]);

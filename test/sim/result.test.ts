@@ -37,7 +37,7 @@ events: [{from: 1s, until: 2s, servers: [s2], delay: 1ms}]`);
 function resultOf(...script: (readonly [ms: number, share: number])[]) {
   const simulation = new Simulation(scenario, () => new Scripted(script), 1);
   simulation.run();
-  return policyResult(scenario, 'scripted', simulation);
+  return policyResult(scenario, 'scripted', [simulation]);
 }
 
 describe('phases', () => {
@@ -109,6 +109,54 @@ describe('reactions', () => {
 
   it('a share that never left has recovered at once', () => {
     expect(resultOf([0, 0.5]).recover_ms).toBe(0);
+  });
+});
+
+describe('several runs', () => {
+  const run = ([share, backMs, seed]: readonly [number, number, number]) => {
+    const simulation = new Simulation(
+      scenario,
+      () =>
+        new Scripted([
+          [0, 0.5],
+          [1_010, share],
+          [backMs, 0.5],
+        ]),
+      seed,
+    );
+    simulation.run();
+    return simulation;
+  };
+  const each = [
+    [0.1, 2_200, 1],
+    [0.2, 2_400, 2],
+    [0.3, 3_000, 3],
+  ] as const;
+  const single = each.map((one) => policyResult(scenario, 'scripted', [run(one)]));
+  const all = policyResult(
+    scenario,
+    'scripted',
+    each.map((one) => run(one)),
+  );
+
+  it('count together', () => {
+    expect(all.requests).toBe(single.reduce((sum, { requests }) => sum + requests, 0));
+    all.phases.forEach((phase, i) => {
+      expect(phase.requests).toBe(single.reduce((sum, { phases }) => sum + phases[i]!.requests, 0));
+      const means = single.map(({ phases }) => phases[i]!.backends[1]!.share_mean);
+      expect(phase.backends[1]!.share_mean).toBeCloseTo((means[0]! + means[1]! + means[2]!) / 3, 9);
+    });
+    expect(all.phases[1]!.share_deviation).toBeCloseTo(0.8, 9);
+  });
+
+  it('give the median of their times and the mean of where they settled', () => {
+    expect(all.react_ms).toBe(single[1]!.react_ms);
+    expect(all.recover_ms).toBe(single[1]!.recover_ms);
+    expect(all.focus_share!.settled).toBeCloseTo(0.2, 3);
+  });
+
+  it('have the timeline of the first one', () => {
+    expect(all.timeline).toEqual(single[0]!.timeline);
   });
 });
 
