@@ -13,6 +13,17 @@ export { type Cause, type Reason, reasonText } from './control/reason.ts';
 export { createPolicy, type PolicySettings, policyNames } from './control/registry.ts';
 export { alphaDefault, Shift } from './control/shift.ts';
 export { type Assign, Engine, type EngineCounters, type OnSample } from './datapath/engine.ts';
+export { type CostMethod, evaluate } from './datapath/replay/eval/eval.ts';
+export { type EvalOptions, evalEstimators } from './datapath/replay/eval/options.ts';
+export type {
+  EvalCapture,
+  EvalEstimator,
+  EvalResult,
+  EvalRow,
+  EvalSkipped,
+  EvalStep,
+  EvalTimeline,
+} from './datapath/replay/eval/result.ts';
 export type { ReplayOptions } from './datapath/replay/options.ts';
 export { replay } from './datapath/replay/replay.ts';
 export type {
@@ -74,6 +85,8 @@ export type { PacketBatch } from './pcap/batch.ts';
 export type { CaptureProblem, CaptureProblemKind } from './pcap/problems.ts';
 export { CaptureReader, type CaptureReaderOptions } from './pcap/reader.ts';
 export { CaptureWriter, type CaptureWriterOptions } from './pcap/writer.ts';
+export { evalHtml } from './report/eval-html.ts';
+export { evalText } from './report/eval-text.ts';
 export { replayHtml } from './report/html.ts';
 export { replayText, type TextOptions } from './report/text.ts';
 export { type BackendId, formatDuration, type Ns, ns, parseDuration, type Slot } from './units.ts';

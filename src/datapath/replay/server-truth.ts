@@ -12,6 +12,9 @@ const flowsMax = 65_536;
 /** Answers in a row that carry no data, after which a flow counts as an upload: its acknowledgements are the responses. */
 const uploadAfter = 3;
 
+/** Estimators count in units of this many ns: a sample may seem to begin so much before its request. */
+const resolutionNs = 64;
+
 /** Receives a true latency in ns. */
 type Then = (latencyNs: number) => void;
 
@@ -121,7 +124,7 @@ export class ServerTruth {
   }
 
   /**
-   * Tells `then` the latency of the handshake, or of the latest segment sent at or before `startNs`: at once, or when
+   * Tells `then` the latency of the handshake, or of the latest segment sent at `startNs` or before: at once, or when
    * the server answers, since an estimate that is too short comes before the truth. It is not called if there is none.
    */
   find(kind: TruthKind, flow: number, startNs: number, then: Then): void {
@@ -131,7 +134,7 @@ export class ServerTruth {
       if (truth.synLatencyNs >= 0) then(truth.synLatencyNs);
       return;
     }
-    const segment = truth.segments.findLast(({ sentNs }) => sentNs <= startNs);
+    const segment = segmentAt(truth.segments, startNs);
     if (!segment || startNs - segment.sentNs > truthAgeNsMax) return;
     if (segment.latencyNs >= 0) then(segment.latencyNs);
     else if (Number.isNaN(segment.latencyNs) && segment.waiting.length < waitingMax)
@@ -150,4 +153,12 @@ export class ServerTruth {
     this.records++;
     this.#onTruth(kind, flow, sentNs, latencyNs);
   }
+}
+
+/** The latest segment sent at `startNs` or before, unless the next is nearer and within what times are rounded to. */
+function segmentAt(segments: readonly Segment[], startNs: number): Segment | undefined {
+  const at = segments.findLastIndex(({ sentNs }) => sentNs <= startNs);
+  const [before, after] = [segments[at], segments[at + 1]];
+  if (!after || after.sentNs - startNs > resolutionNs) return before;
+  return before && startNs - before.sentNs <= after.sentNs - startNs ? before : after;
 }

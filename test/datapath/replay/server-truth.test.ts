@@ -8,18 +8,18 @@ import { packetOf, type Segment, syn, synAck } from './support.ts';
 type What = Omit<Segment, 'from' | 'to'>;
 const [client, server] = ['192.0.2.1:50000', '198.51.100.1:443'];
 
-/** A conversation on flow 7, with what became known, as `kind sent latency`. */
+/** A conversation on flow 7, all times in microseconds, with what became known, as `kind sent latency`. */
 function conversation() {
   const known: string[] = [];
   const truth = new ServerTruth((kind, flow, sentNs, latencyNs) => {
     expect(flow).toBe(7);
-    known.push(`${kind} ${sentNs} ${latencyNs}`);
+    known.push(`${kind} ${sentNs / 1e3} ${latencyNs / 1e3}`);
   });
   /** The latency that is known now; NaN without one. */
-  const found = (kind: TruthKind, flow: number, startNs: number) => {
+  const found = (kind: TruthKind, flow: number, start: number) => {
     let latency = Number.NaN;
-    truth.find(kind, flow, startNs, (latencyNs) => {
-      latency = latencyNs;
+    truth.find(kind, flow, start * 1e3, (latencyNs) => {
+      latency = latencyNs / 1e3;
     });
     return latency;
   };
@@ -28,11 +28,11 @@ function conversation() {
     known,
     found,
     opens: (at: number, what: What) =>
-      truth.client(packetOf({ from: client, to: server, ...what }), 7, true, ns(at)),
+      truth.client(packetOf({ from: client, to: server, ...what }), 7, true, ns(at * 1e3)),
     sends: (at: number, what: What) =>
-      truth.client(packetOf({ from: client, to: server, ...what }), 7, false, ns(at)),
+      truth.client(packetOf({ from: client, to: server, ...what }), 7, false, ns(at * 1e3)),
     answers: (at: number, what: What) =>
-      truth.server(packetOf({ from: server, to: client, ...what }), 7, ns(at)),
+      truth.server(packetOf({ from: server, to: client, ...what }), 7, ns(at * 1e3)),
   };
 }
 
@@ -196,8 +196,8 @@ test('a truth holds for samples that begin within a second of the request', () =
   const { found, opens, answers } = conversation();
   opens(0, { seq: 0, payloadBytes: 10 });
   answers(40, { ack: 10, payloadBytes: 1 });
-  expect(found('response', 7, 1e9)).toBe(40);
-  expect(found('response', 7, 1e9 + 1)).toBeNaN();
+  expect(found('response', 7, 1e6)).toBe(40);
+  expect(found('response', 7, 1e6 + 1)).toBeNaN();
 });
 
 test('whoever asks before the server answers is told when it does, once', () => {
@@ -205,8 +205,8 @@ test('whoever asks before the server answers is told when it does, once', () => 
   const told: number[] = [];
   opens(0, { seq: 0, payloadBytes: 10 });
   sends(5, { seq: 10, payloadBytes: 10 });
-  truth.find('response', 7, 3, (latencyNs) => told.push(latencyNs));
-  truth.find('response', 7, 6, (latencyNs) => told.push(latencyNs));
+  truth.find('response', 7, 3e3, (latencyNs) => told.push(latencyNs / 1e3));
+  truth.find('response', 7, 6e3, (latencyNs) => told.push(latencyNs / 1e3));
   expect(told).toEqual([]);
   answers(100, { ack: 10, payloadBytes: 1 });
   expect(told).toEqual([100]);
@@ -219,8 +219,17 @@ test('whoever asks about a request that is then sent again is never told', () =>
   const { truth, opens, sends, answers } = conversation();
   const told: number[] = [];
   opens(0, { seq: 0, payloadBytes: 10 });
-  truth.find('response', 7, 0, (latencyNs) => told.push(latencyNs));
+  truth.find('response', 7, 0e3, (latencyNs) => told.push(latencyNs / 1e3));
   sends(50, { seq: 0, payloadBytes: 10 });
   answers(100, { ack: 10, payloadBytes: 1 });
   expect(told).toEqual([]);
+});
+
+test('a sample whose begin is rounded to just before its request is compared with that request', () => {
+  const { found, opens, sends, answers } = conversation();
+  opens(0, { seq: 0, payloadBytes: 10 });
+  answers(500, { ack: 10, payloadBytes: 1 });
+  sends(1000, { seq: 10, payloadBytes: 10 });
+  answers(3000, { ack: 20, payloadBytes: 1 });
+  expect([999.9, 999.936, 1000].map((start) => found('response', 7, start))).toEqual([500, 2000, 2000]);
 });

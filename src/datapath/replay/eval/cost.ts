@@ -8,7 +8,7 @@ import { laneTable } from './lane.ts';
 import type { LoggedPackets } from './packet-log.ts';
 
 /** Runs without and with the estimator in turns. Other programs only ever make one longer: the shortest of each count. */
-const rounds = 21;
+const rounds = 13;
 /** Rounds that the compiler needs first. */
 const roundsWarm = 3;
 /** Flows of the tables to measure with: captures that are kept in memory have fewer. */

@@ -13,7 +13,7 @@ import { evidentSteps, listedSteps, stepRow } from './steps.ts';
 import { timelineOf } from './timeline.ts';
 
 /** Packets to measure the cost of estimators with, over all captures. */
-const costPackets = 100_000;
+const costPackets = 60_000;
 
 /** How the cost of an estimator is found; `none` leaves it out. */
 export type CostMethod = 'threads' | 'none';

@@ -74,8 +74,17 @@ describe('two servers, one of which becomes 1 ms slower', async () => {
   });
 });
 
+/** A client that thinks for longer acknowledges a response after this time. */
+const delayedAckMs = 40;
+
 /** A closed loop of `count` requests, each answered after `latencyMs`, then acknowledged by the next. */
-function closedLoop(path: string, count: number, latencyMs: (i: number) => number, isOneSided = false): void {
+function closedLoop(
+  path: string,
+  count: number,
+  latencyMs: (i: number) => number,
+  isOneSided = false,
+  thinkMs = 0.01,
+): void {
   const [client, server] = ['10.0.0.9:4000', '10.0.0.1:80'];
   const writer = CaptureWriter.toFile(path, { timeBaseS: 1_700_000_000 });
   const write = (segment: Omit<Segment, 'from' | 'to'>, atMs: number, isFromServer = false) => {
@@ -91,7 +100,8 @@ function closedLoop(path: string, count: number, latencyMs: (i: number) => numbe
     write({ seq: 100 + 10 * i, ack: 500 + 50 * i, payloadBytes: 10 }, now);
     now += latencyMs(i);
     write({ seq: 500 + 50 * i, ack: 110 + 10 * i, payloadBytes: 50 }, now, true);
-    now += 0.01;
+    if (thinkMs > delayedAckMs) write({ seq: 110 + 10 * i, ack: 550 + 50 * i }, now + delayedAckMs);
+    now += thinkMs;
   }
   write({ seq: 100 + 10 * count, ack: 500 + 50 * count }, now);
   writer.close();
@@ -122,6 +132,29 @@ describe('the truth of both directions', () => {
       packets: { client: 58, server: 58 },
       exchanges: { turns: 54, countable: 54 },
     });
+  });
+
+  test('an estimator of several kinds has a row of what is used of them, and one for each', async () => {
+    const path = `${temporaryDirectory()}/loop.pcap`;
+    closedLoop(path, 400, (i) => 1 + (i % 3));
+    const { result } = await evaluate(options([path], { useServer: true, estimators: ['auto'] }), 'none');
+    const [whole, ...kinds] = result.captures[0]!.rows;
+    expect(whole).toMatchObject({ estimator: 'auto', kind: null, exchanges_told: 1 });
+    expect(kinds.map(({ kind }) => kind)).toEqual(result.estimators[0]!.kinds);
+    const request = kinds.find(({ kind }) => kind === 'request')!;
+    expect(request.exchanges_matched).toBeGreaterThan(0.99);
+    expect(request.exchanges_told).toBeUndefined();
+    expect(whole!.samples).toBe(request.samples);
+    expect(whole!.p95_absolute_relative_error).toBeLessThan(0.02);
+  });
+
+  test('turns whose responses are acknowledged late are told of, though they give no samples', async () => {
+    const path = `${temporaryDirectory()}/think.pcap`;
+    closedLoop(path, 200, () => 1, false, 60);
+    const { result } = await evaluate(options([path], { useServer: true, estimators: ['auto'] }), 'none');
+    const [whole] = result.captures[0]!.rows;
+    expect(whole!.exchanges_told).toBe(1);
+    expect(whole!.exchanges_matched).toBeLessThan(0.2);
   });
 
   test('hidden server packets leave samples as they are', async () => {
