@@ -21,8 +21,8 @@ const finePart = 0.4;
 const calmOctaves = 0.3;
 /** Steps are full from this ratio on above that of a slow one: at 2.25 times the others' latency where nothing scatters. */
 const fullExcess = 1;
-/** ... and when that is sure by this many octaves more. */
-const fullMargin = 1;
+/** ... and when that is sure by this many octaves more: what is hardly sure is by far more often chance. */
+const fullMargin = 0.5;
 /** A silent backend keeps this part of what a slow one does. */
 const silentPart = 0.25;
 /** Latency grows faster than load: a backend keeps what it carries over this many times its ratio. */
@@ -55,6 +55,8 @@ class State {
   readonly lowered: Float64Array;
   readonly gains: Float64Array;
   readonly raises: Float64Array;
+  /** 1: was not slow but gone, and returns as if nothing had been. */
+  readonly returning: Uint8Array;
   /** 1: answers; 1: may be given more, as it is not known to be slow either. */
   readonly answering: Uint8Array;
   readonly fine: Uint8Array;
@@ -72,6 +74,7 @@ class State {
     this.lowered = new Float64Array(length).fill(Number.NaN);
     this.gains = new Float64Array(length).fill(1);
     this.raises = new Float64Array(length);
+    this.returning = new Uint8Array(length);
     this.answering = new Uint8Array(length).fill(1);
     this.fine = new Uint8Array(length).fill(1);
   }
@@ -143,6 +146,7 @@ export class Balance implements Policy {
       if (!starts) continue;
       state.evidence.forget(b, input);
       const before = shares[b]!;
+      state.returning[b] = 1;
       if (moveFrom(b, before - startFraction * weights[b]!, input, usable) === 0) continue;
       this.#because('start', b, before, input, state);
       changed = true;
@@ -183,12 +187,9 @@ export class Balance implements Policy {
     const sure = evidence.sureRatio(b);
     if (!(sure > this.#slow)) return false;
     const ratio = Math.max(sure, evidence.ratio(b));
-    const excess = Math.min(
-      1,
-      (2 ** ratio - this.#settings.slow) / fullExcess,
-      (sure - this.#slow) / fullMargin,
-    );
-    const part = (stepFraction * excess) / (1 + evidence.deviation(b));
+    const margin = Math.min(1, (sure - this.#slow) / fullMargin);
+    const excess = Math.min(1, (2 ** ratio - this.#settings.slow) / fullExcess) * margin ** 3;
+    const part = (stepFraction * excess) / (1 + 0.5 * evidence.deviation(b));
     const carried = this.#carried(b, evidence) / (carriedRatio * 2 ** ratio);
     const floor = Math.max(this.#settings.floor * input.weights[b]!, carried);
     return this.#take(b, part, floor, cause, input, state);
@@ -222,6 +223,7 @@ export class Balance implements Policy {
     const moved = moveFrom(b, amount, input, state.fine) || moveFrom(b, amount, input, state.answering);
     if (moved === 0) return false;
     state.steppedNs[b] = input.now;
+    state.returning[b] = cause === 'waiting' ? 1 : 0;
     state.lowered[b] = shares[b]!;
     // What is answered until then was sent before, and says nothing of the new share.
     if (cause !== 'waiting') state.evidence.renew(b, input.now + state.evidence.latencyNs[b]!);
@@ -236,6 +238,7 @@ export class Balance implements Policy {
     this.#restoredNs = now;
     let most = -1;
     for (let b = 0; b < shares.length; b++) {
+      if (shares[b]! >= weights[b]! - least) state.returning[b] = 0;
       state.raises[b] = state.fine[b] === 1 ? restoreStep * this.#ease(b, state) : 0;
       if (most < 0 || state.raises[b]! * weights[b]! > state.raises[most]! * weights[most]!) most = b;
     }
@@ -246,9 +249,10 @@ export class Balance implements Policy {
   }
 
   /** How fast a backend that is not slow may be given more, 0 to 1. */
-  #ease(b: number, { evidence, gains }: State): number {
+  #ease(b: number, { evidence, gains, returning }: State): number {
     if (!evidence.isFresh(b)) return 1;
     const ratio = evidence.ratio(b);
+    if (returning[b] === 1 && ratio < this.#slow) return 1;
     const fine = finePart * this.#slow;
     if (ratio >= this.#slow) return 0;
     const pace = gains[b]! / (1 + (evidence.deviation(b) / calmOctaves) ** 2);

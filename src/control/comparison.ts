@@ -1,3 +1,4 @@
+import type { Ns } from '../units.ts';
 import { Scatter } from './scatter.ts';
 
 /** Windows that an average covers at most, and a recent one. */
@@ -6,12 +7,19 @@ const windowsRecent = 8;
 /** Windows of a backend from which it is learnt what is chance. */
 const settledWindows = 24;
 /** Deviations of chance by which a ratio must exceed another to be sure of it; a single window needs more of them. */
-const sureDeviations = 3;
-const sureDeviationsFirst = 1.5;
+const sureDeviations = 3.3;
+const sureDeviationsFirst = 1;
 /** Deviations by which a window, or the recent ones, must leave the average to begin a new one. */
 const changeDeviations = 4;
 /** A change by less than this (in octaves) is not looked for. */
 const changeMin = 0.1;
+/**
+ * While the whole pool is slower than before, as with more load, windows scatter more than they did, and there must be so many
+ * more deviations for each octave. Time constants of now and before.
+ */
+const risenDeviations = 8;
+const levelNs = 50e6;
+const levelBeforeNs = 3e9;
 /** Octaves from the middle of the pool at which a backend counts at most for others. */
 const outlierOctaves = 2;
 /** Latencies are compared as ratios, except that this much is added: a few microseconds more are no slower server. */
@@ -42,6 +50,10 @@ export class Comparison {
   #counted = 0;
   #sum = 0;
   #middle = 0;
+  /** Level of the pool lately and before, in octaves, and when they were updated. */
+  #level = Number.NaN;
+  #levelBefore = Number.NaN;
+  #comparedNs = 0;
 
   constructor(backends: number) {
     const none = () => new Float64Array(backends);
@@ -62,7 +74,7 @@ export class Comparison {
   }
 
   /** Compares all that count, and observes the ratios of those that were taken. */
-  compare(counts: Uint8Array, taken: Uint8Array): void {
+  compare(counts: Uint8Array, taken: Uint8Array, now: Ns): void {
     this.#counts.set(counts);
     this.#counted = 0;
     for (let b = 0; b < counts.length; b++) {
@@ -70,6 +82,7 @@ export class Comparison {
     }
     this.#sorted.subarray(0, this.#counted).sort();
     this.#middle = this.#sorted[Math.max(0, this.#counted - 1) >> 1]!;
+    this.#follow(now);
     this.#sum = 0;
     for (let b = 0; b < counts.length; b++) if (counts[b] === 1) this.#sum += this.#bounded(b);
     if (this.#counted < 2) return;
@@ -170,7 +183,19 @@ export class Comparison {
     return Math.abs(ratio - this.#averages[b]!) > limit;
   }
 
+  /** Follows the level of the pool. */
+  #follow(now: Ns): void {
+    const sinceNs = now - this.#comparedNs;
+    this.#comparedNs = now;
+    if (this.#counted === 0) return;
+    if (Number.isNaN(this.#level)) this.#level = this.#levelBefore = this.#middle;
+    this.#level += (this.#middle - this.#level) * (1 - Math.exp(-sinceNs / levelNs));
+    this.#levelBefore += (this.#middle - this.#levelBefore) * (1 - Math.exp(-sinceNs / levelBeforeNs));
+  }
+
   #margin(b: number, windows: number): number {
-    return (sureDeviations + sureDeviationsFirst / windows) * this.#scatter.deviation(b, windows);
+    const risen = Math.max(0, this.#level - this.#levelBefore);
+    const deviations = sureDeviations + sureDeviationsFirst / windows + risenDeviations * risen;
+    return deviations * this.#scatter.deviation(b, windows);
   }
 }

@@ -173,7 +173,7 @@ export class Evidence {
       this.#counts[b] = usable[b] === 1 && this.isFresh(b) ? 1 : 0;
       this.#fresh += this.#counts[b]!;
     }
-    this.#typical.compare(this.#counts, this.taken);
-    this.#mean.compare(this.#counts, this.taken);
+    this.#typical.compare(this.#counts, this.taken, this.#now);
+    this.#mean.compare(this.#counts, this.taken, this.#now);
   }
 }
