@@ -8,9 +8,9 @@ import { laneTable } from './lane.ts';
 import type { LoggedPackets } from './packet-log.ts';
 
 /** Runs without and with the estimator in turns. Other programs only ever make one longer: the shortest of each count. */
-const rounds = 13;
+const rounds = 9;
 /** Rounds that the compiler needs first. */
-const roundsWarm = 3;
+const roundsWarm = 2;
 /** Flows of the tables to measure with: captures that are kept in memory have fewer. */
 const flows = 16_384;
 
