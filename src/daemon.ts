@@ -1,4 +1,6 @@
 import type { Logger } from 'pino';
+import { DashboardRecorder } from './admin/dashboard/recorder.ts';
+import { dashboardRoutes } from './admin/dashboard/routes.ts';
 import { HttpListener, type Listen } from './admin/listen.ts';
 import { Metrics } from './admin/metrics.ts';
 import { metricsType } from './admin/metrics-text.ts';
@@ -102,6 +104,7 @@ export class LoadBalancer {
   readonly #timers: NodeJS.Timeout[] = [];
   #admin: AdminServer | undefined;
   #http: HttpListener | undefined;
+  #dashboard: DashboardRecorder | undefined;
   #ticks = 0;
   #ticksLate = 0;
   #lastTickNs = monotonicNs();
@@ -161,12 +164,17 @@ export class LoadBalancer {
       '/metrics': metrics,
       '/samples': { stream: (write) => this.#stream(write) },
     });
-    if (http) this.#http = await HttpListener.listen(http, { '/metrics': metrics });
+    if (!http) return;
+    this.#dashboard = new DashboardRecorder(this.#view());
+    const routes = { ...dashboardRoutes(this.#dashboard), '/metrics': metrics };
+    this.#http = await HttpListener.listen(http, routes);
+    this.#dashboard.start();
   }
 
   /** Stops forwarding and leaves nothing behind. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    await this.#dashboard?.stop();
     this.#datapath.close();
     await this.#http?.close();
     await this.#admin?.close();

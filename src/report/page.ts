@@ -36,12 +36,38 @@ export function page(title: string, body: Html, charts: ChartSet): string {
   const { script, style } = chartLibrary();
   const scripts = charts.charts.length === 0 ? [] : [script, clientScript, start];
   const styles = (charts.charts.length === 0 ? '' : style) + styleSheet;
+  return pageText(title, body, { scripts, styles, data: charts, policy: contentPolicy(scripts, styles) });
+}
+
+/** A page that draws charts from what it asks its own server for, and the policy to serve it under. */
+export function livePage(
+  title: string,
+  body: Html,
+  { scripts, style, data }: { scripts: readonly string[]; style: string; data: unknown },
+): { text: string; policy: string } {
+  const library = chartLibrary();
+  const all = [library.script, ...scripts];
+  const styles = library.style + styleSheet + style;
+  const policy = `${contentPolicy(all, styles)}; connect-src 'self'`;
+  const text = pageText(title, body, { scripts: all, styles, data, policy });
+  return { text, policy: `${policy}; frame-ancestors 'none'` };
+}
+
+interface PageParts {
+  readonly scripts: readonly string[];
+  readonly styles: string;
+  /** What the scripts find as JSON in the element `charts`. */
+  readonly data: unknown;
+  readonly policy: string;
+}
+
+function pageText(title: string, body: Html, { scripts, styles, data, policy }: PageParts): string {
   const tags = scripts.map((text) => `<script>${text}</script>`).join('\n');
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${contentPolicy(scripts, styles)}">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${escapeHtml(title)}</title>
@@ -52,7 +78,7 @@ export function page(title: string, body: Html, charts: ChartSet): string {
 <main>
 ${body.html}
 </main>
-<script type="application/json" id="charts">${JSON.stringify(charts).replace(/</g, '\\u003c')}</script>
+<script type="application/json" id="charts">${JSON.stringify(data).replace(/</g, '\\u003c')}</script>
 ${tags}
 </body>
 </html>
@@ -62,7 +88,7 @@ ${tags}
 const start = "drawCharts(uPlot, window, JSON.parse(document.getElementById('charts').textContent));";
 
 /** Nothing may be loaded, and of scripts and styles only those of this page run: what slips in elsewhere does not. */
-function contentPolicy(scripts: string[], styles: string): string {
+function contentPolicy(scripts: readonly string[], styles: string): string {
   const allowed = scripts.map(hash).join(' ') || "'none'";
   return `default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; script-src ${allowed}; style-src ${hash(styles)}`;
 }

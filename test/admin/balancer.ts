@@ -2,7 +2,7 @@ import type { BalancerView, ServiceView } from '../../src/admin/view.ts';
 import { Pool } from '../../src/control/pool.ts';
 import { createPolicy } from '../../src/control/registry.ts';
 import { SampleMemory } from '../../src/datapath/capture/memory.ts';
-import type { Datapath } from '../../src/datapath/datapath.ts';
+import type { Datapath, LiveWindow } from '../../src/datapath/datapath.ts';
 import { SignalMemory } from '../../src/latency/signal-memory.ts';
 import { parseEndpoint } from '../../src/net/address.ts';
 import { ns } from '../../src/units.ts';
@@ -15,6 +15,8 @@ export interface Stage {
   readonly services: readonly Writable<ServiceView>[];
   readonly samples: SampleMemory;
   readonly signals: SignalMemory;
+  /** Of the pools, of all kinds. */
+  readonly windows: readonly LiveWindow[];
   readonly packets: Record<string, number>;
   readonly flows: Record<string, number>;
   readonly traffic: { packets: number; bytes: number; flows: number }[];
@@ -56,9 +58,11 @@ export function aStage(options: StageOptions = {}): Stage {
     listen: () => () => {},
     close: () => {},
   };
+  const ofPools: LiveWindow[] = [];
   const services = vips.map((vip, v): Writable<ServiceView> => {
     const first = v * backends.length;
     const windows = kinds.map((_, k) => backends.map((_, b) => samples.window(first + b, k)));
+    ofPools.push(...windows.flat());
     return {
       vip: parseEndpoint(vip, 'vip'),
       pool: new Pool({
@@ -86,5 +90,5 @@ export function aStage(options: StageOptions = {}): Stage {
     ticksLate: 3,
     services,
   };
-  return { balancer, services, samples, signals: memory, packets, flows, traffic };
+  return { balancer, services, samples, signals: memory, windows: ofPools, packets, flows, traffic };
 }
