@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Balance } from '../../src/control/balance.ts';
 import { reasonText } from '../../src/control/reason.ts';
 import { type Latencies, Scene } from './scene.ts';
+import { GivenSignals } from './signals.ts';
 
 describe('balance', () => {
   it('leaves equal backends alone', () => {
@@ -216,6 +217,49 @@ describe('a backend that can be used again', () => {
     scene.usable[1] = 1;
     scene.run(1200, [260, 260]);
     expect(scene.shares[1]).toBeCloseTo(0.5, 9);
+  });
+});
+
+describe('a backend that stops answering', () => {
+  /** A pool with signals in which all answered for a while. */
+  function counted(backends: number): Scene {
+    const scene = new Scene(backends);
+    scene.perMs = 40;
+    scene.signals = Array.from({ length: backends }, () => new GivenSignals());
+    scene.run(300, new Array(backends).fill(260));
+    return scene;
+  }
+
+  it('is left within few milliseconds, for a hundredth of its weight', () => {
+    const scene = counted(2);
+    scene.run(4, [260, undefined]);
+    expect(scene.shares[1]).toBeLessThan(0.35);
+    expect(scene.policy.reasons).toMatchObject([{ backend: 1, cause: 'waiting', samples: 4 }]);
+    scene.run(10, [260, undefined]);
+    expect(scene.shares[1]).toBeCloseTo(0.005, 12);
+    scene.run(5000, [260, undefined]);
+    expect(scene.shares[1]).toBeCloseTo(0.005, 12);
+  });
+
+  it('has its share again a second after it answers', () => {
+    const scene = counted(2);
+    scene.run(100, [260, undefined]);
+    scene.run(1300, [260, 260]);
+    expect(scene.shares[1]).toBeCloseTo(0.5, 9);
+  });
+
+  it('is kept while no other answers either', () => {
+    const scene = counted(3);
+    scene.run(100, [undefined, undefined, undefined]);
+    expect([...scene.shares]).toEqual([1 / 3, 1 / 3, 1 / 3]);
+  });
+
+  it('has its weight again when too few would be left', () => {
+    const scene = counted(4);
+    scene.run(20, [260, 260, undefined, undefined]);
+    expect(scene.shares[2]! + scene.shares[3]!).toBeLessThan(0.1);
+    scene.run(20, [260, undefined, undefined, undefined]);
+    expect([...scene.shares]).toEqual([0.25, 0.25, 0.25, 0.25]);
   });
 });
 

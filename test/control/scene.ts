@@ -3,6 +3,7 @@ import type { Policy } from '../../src/control/policy.ts';
 import { Window } from '../../src/latency/window.ts';
 import { ns } from '../../src/units.ts';
 import { anInput } from './input.ts';
+import type { GivenSignals } from './signals.ts';
 
 /** What each backend answers in at a moment: a latency in us, or undefined where none answers. */
 export type Latencies = readonly (number | undefined)[];
@@ -15,6 +16,8 @@ export class Scene {
   readonly shares: Float64Array;
   readonly usable: Uint8Array;
   kind = 'request';
+  /** What counts requests, if a test gives it: where none answers, four wait from the moment it stopped. */
+  signals: GivenSignals[] = [];
   nowMs = 0;
   /** Samples of all backends per ms. */
   perMs = 20;
@@ -36,14 +39,28 @@ export class Scene {
       const given = typeof latencies === 'function' ? latencies(this.nowMs) : latencies;
       given.forEach((us, b) => {
         this.#due[b]! += this.perMs * this.shares[b]!;
-        for (; this.#due[b]! >= 1; this.#due[b]!--) if (us !== undefined) this.windows[b]!.record(us * 1000);
+        for (; this.#due[b]! >= 1; this.#due[b]!--) {
+          if (us === undefined) continue;
+          this.windows[b]!.record(us * 1000);
+          this.signals[b]?.answer(1);
+        }
+        this.#count(b, us !== undefined);
       });
       this.tick();
     }
   }
 
   tick(): boolean {
-    const { windows, weights, shares, usable, kind, nowMs } = this;
-    return this.policy.decide(anInput({ now: ns(nowMs * 1e6), kind, windows, weights, shares, usable }));
+    const { windows, signals, weights, shares, usable, kind, nowMs } = this;
+    const now = ns(nowMs * 1e6);
+    return this.policy.decide(anInput({ now, kind, windows, signals, weights, shares, usable }));
+  }
+
+  #count(b: number, answers: boolean): void {
+    const signals = this.signals[b];
+    if (!signals) return;
+    if (answers) signals.sentNs = [];
+    else if (signals.inFlight === 0) signals.sentNs = new Array(4).fill((this.nowMs - 1) * 1e6);
+    signals.update(this.nowMs * 1e6);
   }
 }
