@@ -179,7 +179,7 @@ export async function run(): Promise<EstimatorsResult> {
       'inband eval over captures with truth: synth (two Linux stacks and a link with set delays), real (memtier, iperf3 and UDP clients of a DSR load balancer), wild (of other projects, both directions).',
       'median, mean: of all samples to those of all truths; median_error, p95_error: of (sample - truth) / truth per sample; window_p50, window_p90: |typical estimate / typical truth - 1| over windows of 100 ms of one backend.',
       'as used: in each window the samples of the kind that the pool controls on. server: compared by means, since single stamps tell nothing.',
-      'Cost: time per packet that an estimator adds to the engine, on decoded packets in memory, shortest of 9 rounds; state per flow as arrays in TypeScript.',
+      'Cost: time per packet that an estimator adds to the engine, on decoded packets in memory, shortest of 15 rounds; state per flow as arrays in TypeScript.',
     ],
   };
 }
