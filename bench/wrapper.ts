@@ -1,3 +1,4 @@
+import type { LiveEstimator } from '../src/datapath/datapath.ts';
 import { nativeDirectory } from '../src/datapath/xdp/addon.ts';
 import { BpfObject, type TestRunOptions } from '../src/datapath/xdp/native.ts';
 import { XdpProgram, type XdpProgramOptions } from '../src/datapath/xdp/program.ts';
@@ -19,11 +20,12 @@ export function loadProgram(
   options: Partial<XdpProgramOptions> = {},
   build?: 'inband' | 'inband_test',
   ifindex = 1,
+  estimator: LiveEstimator = 'auto',
 ): XdpProgram {
   const program = XdpProgram.load(
     {
       flows: flowsMost,
-      vips: [{ endpoint: vip, slots: slotsDefault, firstBackend: 0 }],
+      vips: [{ endpoint: vip, slots: slotsDefault, firstBackend: 0, estimator }],
       backends,
       timeoutsNs: timeoutsDefault,
       epochNs: epochDefault,
@@ -117,6 +119,7 @@ export class Wrapper {
   setFlows(count: number, first = 0): void {
     this.#memory.setUint32(this.#at('flow_first'), first, true);
     this.#memory.setUint32(this.#at('flow_mask'), count - 1, true);
+    this.#memory.setUint32(this.#at('flow_bits'), Math.log2(count), true);
   }
 
   /** Frames that the wrapper's program `sink` has dropped. */
@@ -129,6 +132,7 @@ export class Wrapper {
 
   testRun(frame: Uint8Array, options: TestRunOptions, turns: Turns = { frame, packets: 0 }): void {
     this.#memory.setUint32(this.#at('odd_bit'), turns.packets, true);
+    this.#memory.setUint32(this.#at('data_bytes'), frame.length - frames.ack.length, true);
     this.#memory.setUint16(this.#at('even'), frame[flagsAt]! | (frame[flagsAt + 1]! << 8), true);
     this.#memory.setUint16(this.#at('odd'), turns.frame[flagsAt]! | (turns.frame[flagsAt + 1]! << 8), true);
     this.object.testRun('wrap', frame, options);

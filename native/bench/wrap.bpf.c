@@ -23,6 +23,15 @@ struct {
 
 /* Packets so far; the flow follows from it. */
 volatile __u64 packets;
+/* Packets ever, from which sequence numbers follow. */
+volatile __u64 sent;
+/* The server's timestamp, in ms, that clients echo. */
+volatile __u32 stamp_ms;
+/* log2 of flow_mask + 1. */
+volatile __u32 flow_bits;
+/* Bytes of data in each packet, and of responses that clients acknowledge with each. */
+volatile __u32 data_bytes;
+#define RESPONSE_BYTES 100
 /* Packets come from the flows flow_first to flow_first + flow_mask; flow_mask + 1 is a power of two. */
 volatile __u32 flow_first;
 volatile __u32 flow_mask;
@@ -43,20 +52,27 @@ static __always_inline void write_macs(void *frame, __u32 first, __u32 second, _
 	macs[2] = third;
 }
 
-/* Tail-calls `measured` with a frame of the next flow, all else as in the packet given: TCP over IPv4 without options. */
+/* Tail-calls `measured` with a frame of the next flow, all else as in the packet given: TCP over IPv4 with timestamps. */
 SEC("xdp.frags")
 int wrap(struct xdp_md *context)
 {
 	void *frame = (void *)(long)context->data;
 	struct iphdr *ip = frame + ETH_HLEN;
 	struct tcphdr *tcp = (void *)(ip + 1);
-	__u32 number, flow;
+	/* Two NOPs, then timestamps. */
+	__be32 *options = (void *)(tcp + 1);
+	__u32 number, flow, turn;
 
-	if ((void *)(tcp + 1) > (void *)(long)context->data_end)
+	if ((void *)(options + 3) > (void *)(long)context->data_end)
 		return XDP_ABORTED;
 	number = packets++;
-	if (!(number % CHUNK_PACKETS))
-		chunk_start_ns[number / CHUNK_PACKETS % CHUNKS] = bpf_ktime_get_ns();
+	if (!(number % CHUNK_PACKETS)) {
+		__u64 now_ns = bpf_ktime_get_ns();
+
+		chunk_start_ns[number / CHUNK_PACKETS % CHUNKS] = now_ns;
+		stamp_ms = now_ns / 1000000;
+	}
+	turn = sent++ >> (flow_bits & 31);
 	/* Multiplied by an odd number, so that neighbours in time are no neighbours in address. */
 	flow = flow_first + (number * 0x9e3779b1U & flow_mask);
 	write_macs(frame, 0x00000002, 0x00020100, 0x02000000);
@@ -64,8 +80,10 @@ int wrap(struct xdp_md *context)
 	/* As wide as a program may read: from a narrower one that is still on its way to the cache, reading is slow. */
 	*(__u32 *)tcp = bpf_htons(1024 + (flow & 15) * 4096) | (__u32)tcp->dest << 16;
 	((__be16 *)tcp)[6] = number & odd_bit ? odd : even;
-	tcp->seq = bpf_htonl(number);
-	tcp->ack_seq = bpf_htonl(number * 3);
+	/* A closed loop: each packet is the next request of its flow, and acknowledges the response to the one before. */
+	tcp->seq = bpf_htonl(turn * data_bytes);
+	tcp->ack_seq = bpf_htonl(turn * RESPONSE_BYTES);
+	options[2] = bpf_htonl(stamp_ms);
 	bpf_tail_call(context, &measured, 0);
 	return XDP_ABORTED;
 }

@@ -2,7 +2,9 @@
 #ifndef INBAND_FLOW_H
 #define INBAND_FLOW_H
 
+#include "auto.h"
 #include "maps.h"
+#include "packet.h"
 
 /*
  * The flow table. A flow has INBAND_CHOICES sets in which its line may be, and in each of them an order in which lines
@@ -41,6 +43,7 @@ struct opening {
 	__u32 isn;
 	__u32 cpu;
 	__u16 backend;
+	/* With INBAND_STATE_AUTO, as the vip says. */
 	__u8 state;
 	/* AGAIN_*, 0 for a flow without a line. */
 	__u8 again;
@@ -160,6 +163,7 @@ static __always_inline struct inband_flow *keep_line(const struct opening *openi
 	struct inband_flow *line = place < 0 ? NULL : line_at(opening->key, opening->hash, place);
 
 	if (line && take_line(line, opening->key)) {
+		close_flow(line, opening->cpu);
 		count_ended(counted, opening->again);
 		return line;
 	}
@@ -180,12 +184,14 @@ __noinline int count_spilled(__u64 key, __u32 hash, __u32 choices, __s32 more)
 }
 
 /* Ends a flow and frees its line; false if another CPU was first. */
-static __always_inline int end_flow(struct inband_flow *line, __u64 key)
+static __always_inline int end_flow(struct inband_flow *line, __u64 key, __u32 cpu)
 {
 	__u32 choice = line->choice;
 
-	if (__sync_val_compare_and_swap(&line->key, key, 0) != key)
+	if (!take_line(line, key))
 		return 0;
+	close_flow(line, cpu);
+	__sync_lock_test_and_set(&line->key, 0);
 	if (choice)
 		count_spilled(key, hash_of(key, 0), choice, -1);
 	return 1;
@@ -248,6 +254,7 @@ static __always_inline struct inband_flow *make_room(const struct opening *openi
 		return NULL;
 	}
 	if (old) {
+		close_flow(line, opening->cpu);
 		if (old_choice)
 			count_spilled(old, hash_of(old, 0), old_choice, -1);
 		if (rank == 0)
@@ -264,29 +271,40 @@ static __always_inline struct inband_flow *make_room(const struct opening *openi
 }
 
 /* Makes the flow in a line that was taken for it, and publishes it. */
-static __always_inline void fill_line(struct inband_flow *line, const struct opening *opening)
+static __always_inline void fill_line(struct xdp_md *context, struct inband_flow *line, const struct opening *opening,
+				      const struct packet *packet)
 {
 	__u64 now_ns = opening->now_ns;
 
 	line->last_ns = now_ns;
-	for (int i = 0; i < INBAND_TIMEOUTS_MAX; i++) {
-		line->batch_low[i] = now_ns;
-		line->batch_high[i] = now_ns >> 32;
-	}
 	line->isn = opening->isn;
 	line->state = opening->state;
 	line->backend = opening->backend;
+	if (opening->state & INBAND_STATE_AUTO) {
+		struct inband_signals *signals = signals_of(opening->cpu, opening->backend);
+
+		if (signals) {
+			if (packet->proto == IPPROTO_TCP)
+				signals->flows++;
+			open_auto(context, line, packet, signals, tick_of(now_ns));
+		}
+	} else {
+		for (int i = 0; i < INBAND_TIMEOUTS_MAX; i++) {
+			line->batch_low[i] = now_ns;
+			line->batch_high[i] = now_ns >> 32;
+		}
+	}
 	__sync_lock_test_and_set(&line->key, opening->key);
 }
 
 /* Makes a flow; without a line for it the packet is routed all the same. */
-__noinline int open_flow(const struct opening *opening)
+__noinline int open_flow(struct xdp_md *context, const struct opening *opening, const struct packet *packet)
 {
 	struct inband_counters *counted;
 	struct inband_traffic *counts;
 	struct inband_flow *line;
 
-	if (!opening)
+	if (!opening || !packet)
 		return -1;
 	counted = entry(&counters, opening->cpu);
 	counts = traffic_of(opening->cpu, opening->backend);
@@ -297,7 +315,7 @@ __noinline int open_flow(const struct opening *opening)
 		counted->untracked++;
 		return 0;
 	}
-	fill_line(line, opening);
+	fill_line(context, line, opening, packet);
 	counted->created++;
 	counts->flows++;
 	return 0;

@@ -2,7 +2,8 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include "estimator.h"
+#include "auto.h"
+#include "ensemble.h"
 #include "flow.h"
 #include "maps.h"
 #include "packet.h"
@@ -12,7 +13,8 @@
 /*
  * The load balancer's datapath: a packet of a known flow goes to the flow's backend, a new flow to the one in its slot,
  * by layer-2 direct server return; and every packet of a known flow is a measurement. The same as `Engine` of
- * src/datapath/engine.ts with the estimators `handshake` and `ensemble`, which the tests hold it to.
+ * src/datapath/engine.ts with the estimators `handshake` and `ensemble`, or with `auto`,
+ * as each vip says; the tests hold it to that.
  */
 
 #define NO_BACKEND (-1)
@@ -23,8 +25,10 @@ static __always_inline int is_syn(const struct packet *packet)
 }
 
 /* The state of a flow that begins with this packet. */
-static __always_inline __u8 first_state(const struct packet *packet)
+static __always_inline __u8 first_state(const struct inband_vip *vip, const struct packet *packet)
 {
+	if (vip->estimator == INBAND_ESTIMATOR_AUTO)
+		return INBAND_STATE_NEW | INBAND_STATE_AUTO;
 	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN)
 		return INBAND_STATE_NEW | INBAND_STATE_HANDSHAKE;
 	return INBAND_STATE_NEW;
@@ -41,15 +45,15 @@ struct route {
 };
 
 /* Routes the first packet of a flow. One that begins anew, as `again` says, has a line of its former self. */
-static __always_inline int route_first(const struct route *route, const struct packet *packet, struct inband_flow *line,
-				       __u8 again)
+static __always_inline int route_first(struct xdp_md *context, const struct route *route, const struct packet *packet,
+				       struct inband_flow *line, __u8 again)
 {
 	__u32 backend = backend_of_slot(route->vip, packet->client_addr, packet->client_port);
 	int is_usable = !!usable_backend(backend);
 
 	/* A reset ends what we do not know: there is nothing to remember. */
 	if (!is_usable || packet->tcp_flags & TCP_RST) {
-		if (line && again && end_flow(line, route->key))
+		if (line && again && end_flow(line, route->key, route->cpu))
 			count_ended(route->counted, again);
 	} else {
 		struct opening opening = {
@@ -59,17 +63,17 @@ static __always_inline int route_first(const struct route *route, const struct p
 			.isn = is_syn(packet) ? packet->seq : 0,
 			.cpu = route->cpu,
 			.backend = backend,
-			.state = first_state(packet),
+			.state = first_state(route->vip, packet),
 			.again = again,
 		};
 
-		open_flow(&opening);
+		open_flow(context, &opening, packet);
 	}
 	return is_usable ? (int)backend : NO_BACKEND;
 }
 
 static __always_inline void emit(const struct route *route, const struct packet *packet, __u32 backend, __u8 kind,
-				 __u64 latency_ns)
+				 __s64 latency_ns)
 {
 	struct inband_sample sample = {
 		.time_ns = route->now_ns,
@@ -95,13 +99,29 @@ static __always_inline void update_state(const struct route *route, const struct
 		if ((packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK)
 			emit(route, packet, backend, INBAND_KIND_HANDSHAKE,
 			     since_batch_ns(line, INBAND_TIMEOUTS_MAX - 1, route->now_ns));
-		state &= STATE_MASK;
+		state &= ~INBAND_STATE_HANDSHAKE;
 	}
-	if (state == INBAND_STATE_NEW && !is_syn(packet))
-		state = INBAND_STATE_ESTABLISHED;
+	if ((state & STATE_MASK) == INBAND_STATE_NEW && !is_syn(packet))
+		state = INBAND_STATE_ESTABLISHED | (state & INBAND_STATE_AUTO);
 	if (packet->tcp_flags & TCP_FIN)
-		state = INBAND_STATE_CLOSING;
+		state = INBAND_STATE_CLOSING | (state & INBAND_STATE_AUTO);
 	line->state = state;
+}
+
+/* What `auto` sees in a later packet, `pause_ns` after the one before. */
+static __always_inline void measure_auto(struct xdp_md *context, const struct route *route, const struct packet *packet,
+					 struct inband_flow *line, __u32 backend, __s64 pause_ns)
+{
+	struct seen seen = { .tick = tick_of(route->now_ns), .cell = cell_of(route->cpu, backend) };
+
+	observe_auto(context, line, packet, &seen, pause_ns);
+	for (int i = 0; i <= INBAND_KIND_QUIC && seen.kinds; i++) {
+		/* Gaps come last. */
+		int kind = i < INBAND_KIND_GAP ? i : INBAND_KIND_GAP + INBAND_KIND_QUIC - i;
+
+		if (seen.kinds >> kind & 1)
+			emit(route, packet, backend, kind, (__s64)seen.samples[kind] << INBAND_TICK_BITS);
+	}
 }
 
 /* Whether, and why, a packet that found a line begins its flow anew. */
@@ -114,18 +134,24 @@ static __always_inline __u8 begins_anew(const struct route *route, const struct 
 }
 
 /* What a later packet of a flow tells. */
-static __always_inline void measure(const struct route *route, const struct packet *packet, struct inband_flow *line,
-				    struct inband_traffic *counts, __u32 backend)
+static __always_inline void measure(struct xdp_md *context, const struct route *route, const struct packet *packet,
+				    struct inband_flow *line, struct inband_traffic *counts, __u32 backend)
 {
 	__s64 gap_ns = route->now_ns - line->last_ns;
-	__u64 latency_ns = 0;
+	__u8 state = line->state;
 
 	line->last_ns = route->now_ns;
-	if (line->state != INBAND_STATE_ESTABLISHED || packet->tcp_flags & TCP_FIN)
+	if ((state & ~INBAND_STATE_AUTO) != INBAND_STATE_ESTABLISHED || packet->tcp_flags & TCP_FIN)
 		update_state(route, packet, line, backend);
-	if (observe_gap(line, counts, route->now_ns, gap_ns, &latency_ns))
-		emit(route, packet, backend, INBAND_KIND_ENSEMBLE, latency_ns);
-	if (packet->tcp_flags & TCP_RST && end_flow(line, route->key))
+	if (state & INBAND_STATE_AUTO) {
+		measure_auto(context, route, packet, line, backend, gap_ns);
+	} else {
+		__u64 latency_ns = 0;
+
+		if (observe_ensemble(line, counts, route->now_ns, gap_ns, &latency_ns))
+			emit(route, packet, backend, INBAND_KIND_ENSEMBLE, latency_ns);
+	}
+	if (packet->tcp_flags & TCP_RST && end_flow(line, route->key, route->cpu))
 		route->counted->closed++;
 }
 
@@ -146,7 +172,7 @@ static __always_inline int forward(struct xdp_md *context, const struct route *r
 	}
 	/* Without the line that it found, as another CPU took it a moment ago, a packet is as if it had come after that. */
 	if (number < 0 || again) {
-		number = route_first(route, packet, line, again);
+		number = route_first(context, route, packet, line, again);
 		line = NULL;
 	}
 	backend = usable_backend(number);
@@ -158,7 +184,7 @@ static __always_inline int forward(struct xdp_md *context, const struct route *r
 	counts->packets++;
 	counts->bytes += packet->ip_bytes;
 	if (line)
-		measure(route, packet, line, counts, number);
+		measure(context, route, packet, line, counts, number);
 	ethernet->mac_addresses[0] = backend->mac_addresses[0];
 	ethernet->mac_addresses[1] = backend->mac_addresses[1];
 	ethernet->mac_addresses[2] = backend->mac_addresses[2];

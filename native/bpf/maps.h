@@ -31,9 +31,14 @@ MAPPED_ARRAY(backends, struct inband_backend);
 MAPPED_ARRAY(flows, struct inband_flow_set);
 /* By CPU. */
 MAPPED_ARRAY(counters, struct inband_counters);
-/* By CPU and backend: cpu * config.backend_count + backend. */
+/* By CPU and backend, see `cell_of`. */
 MAPPED_ARRAY(traffic, struct inband_traffic);
-/* By CPU, backend and kind. */
+/* By CPU and backend as well. */
+MAPPED_ARRAY(gap_counts, struct inband_gaps);
+MAPPED_ARRAY(signals, struct inband_signals);
+/* By CPU. */
+MAPPED_ARRAY(prefixes, struct inband_prefixes);
+/* By CPU, backend and place of the kind. */
 MAPPED_ARRAY(histograms, struct inband_histogram);
 
 struct {
@@ -70,9 +75,32 @@ static __always_inline void *entry(void *map, __u32 index)
 	return bpf_map_lookup_elem(map, &index);
 }
 
+/* The number of a word's highest bit; 0 for 0. */
+static __always_inline __u32 log2_of(__u32 word)
+{
+	__u32 bit = 0;
+
+	for (__u32 bits = 16; bits; bits /= 2) {
+		if (word >> bit >> bits)
+			bit += bits;
+	}
+	return bit;
+}
+
+/* Where what is kept of a CPU and a backend is. */
+static __always_inline __u32 cell_of(__u32 cpu, __u32 backend)
+{
+	return cpu * config.backend_count + backend;
+}
+
+static __always_inline struct inband_signals *signals_of(__u32 cpu, __u32 backend)
+{
+	return entry(&signals, cell_of(cpu, backend));
+}
+
 static __always_inline struct inband_traffic *traffic_of(__u32 cpu, __u32 backend)
 {
-	return entry(&traffic, cpu * config.backend_count + backend);
+	return entry(&traffic, cell_of(cpu, backend));
 }
 
 #endif

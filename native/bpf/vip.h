@@ -2,6 +2,7 @@
 #ifndef INBAND_VIP_H
 #define INBAND_VIP_H
 
+#include "hash.h"
 #include "maps.h"
 #include "packet.h"
 
@@ -27,24 +28,10 @@ static __always_inline struct inband_vip *find_vip(const struct packet *packet, 
 	return NULL;
 }
 
-static __always_inline __u32 rotate(__u32 word, int bits)
-{
-	return word << bits | word >> (32 - bits);
-}
-
-static __always_inline __u32 mix_word(__u32 hash, __u32 word)
-{
-	return rotate(hash ^ rotate(word * 0xcc9e2d51, 15) * 0x1b873593, 13) * 5 + 0xe6546b64;
-}
-
 /* `slotHashIpv4` of src/maglev/hash.ts. */
 static __always_inline __u32 slot_hash(__u32 seed, __u32 address, __u32 port)
 {
-	__u32 hash = mix_word(mix_word(seed, address), port) ^ 8;
-
-	hash = (hash ^ hash >> 16) * 0x85ebca6b;
-	hash = (hash ^ hash >> 13) * 0xc2b2ae35;
-	return hash ^ hash >> 16;
+	return finish_hash(mix_word(mix_word(seed, address), port) ^ 8);
 }
 
 /* The number of the backend that a new flow goes to; there may be no such backend. */

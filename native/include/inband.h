@@ -11,7 +11,7 @@
  */
 
 /* Raised with every change of what this file means that its layouts do not show; compared when a program is loaded. */
-enum inband_abi { INBAND_ABI = 1 };
+enum inband_abi { INBAND_ABI = 2 };
 
 enum inband_limit {
 	INBAND_TIMEOUTS_MAX = 7,
@@ -31,6 +31,25 @@ enum inband_limit {
 	INBAND_BATCH_TIME_BITS = 40,
 	/* Latencies of 2^this ns (9 minutes) and more are dropped: half of the above, so that a negative one is told apart. */
 	INBAND_LATENCY_BITS = 39,
+	/* Of `auto`: bits by which ns are shifted to ticks, in which flows keep times. */
+	INBAND_TICK_BITS = 6,
+	/* A pause of more than 2^this ns in a flow makes its times in ticks worthless. */
+	INBAND_PAUSE_BITS = 36,
+	/* Messages in flight that a flow of `auto` remembers. */
+	INBAND_FIFO_DEPTH = 8,
+	/* Bits of what shares a byte of a flow with something else. */
+	INBAND_DISTRUST_BITS = 6,
+	INBAND_RESPONSE_BITS = 4,
+	INBAND_PHASE_BITS = 5,
+	INBAND_FLIGHT_BITS = 4,
+	/* Compared with at most twice the messages in flight: more need not be counted. */
+	INBAND_TRUST_MAX = 63,
+	/* Buckets of gaps, see src/latency/gap-cut.ts. */
+	INBAND_GAP_BUCKETS = 35,
+	/* Of the wheel of requests in flight; 2^14 ticks each, see src/latency/wheel-signals.ts. */
+	INBAND_WHEEL_BUCKETS = 128,
+	/* Counts of samples by client prefix, see src/latency/prefix.ts. */
+	INBAND_PREFIX_ENTRIES = 4096,
 };
 
 /* The top 16 bits of a flow's key that belong to no vip. */
@@ -71,13 +90,87 @@ enum inband_reason {
 	INBAND_REASON_COUNT,
 };
 
+/* What samples of a vip's flows come from. */
+enum inband_estimator {
+	/* `handshake` and `ensemble`. */
+	INBAND_ESTIMATOR_ENSEMBLE,
+	/* All but `ensemble`. */
+	INBAND_ESTIMATOR_AUTO,
+};
+
 /* Kinds of samples. */
 enum inband_kind {
 	/* From the SYN to the ACK that the SYN-ACK triggers. */
 	INBAND_KIND_HANDSHAKE,
+	/* ACK advance with one message in flight. */
+	INBAND_KIND_REQUEST,
+	/* ACK advance with several. */
+	INBAND_KIND_PIPELINED,
+	/* By the server's timestamps; may be negative. */
+	INBAND_KIND_SERVER,
+	/* Pauses between batches. */
+	INBAND_KIND_GAP,
+	/* QUIC's handshake and its spin bit. */
+	INBAND_KIND_QUIC,
 	/* ENSEMBLETIMEOUT. */
 	INBAND_KIND_ENSEMBLE,
 	INBAND_KIND_COUNT,
+};
+
+/* Flags of a TCP flow of `auto`, as in src/latency/tcp-state.ts. */
+enum inband_tcp {
+	INBAND_TCP_OPENING = 1,
+	INBAND_TCP_SYN_AGAIN = 2,
+	INBAND_TCP_ANCHORED = 4,
+	INBAND_TCP_ASKED = 8,
+	INBAND_TCP_TAINTED = 16,
+	INBAND_TCP_UNFINISHED = 32,
+	INBAND_TCP_PURE_ADVANCE = 64,
+	INBAND_TCP_SURPLUS = 128,
+	INBAND_TCP_PIPELINED = 256,
+	INBAND_TCP_MERGED = 512,
+	INBAND_TCP_EAGER = 1024,
+	INBAND_TCP_FLIGHT = 2048,
+	INBAND_TCP_RESPONDING = 4096,
+	INBAND_TCP_ADVANCED = 8192,
+	INBAND_TCP_BOUNDED = 16384,
+	INBAND_TCP_HEARD = 32768,
+};
+
+/* More flags of a TCP flow of `auto`, beside its `trust`. */
+enum inband_trust {
+	INBAND_TRUST_LONE = 0x40,
+	INBAND_TRUST_STAMPED = 0x80,
+};
+
+/* Flags of `gap`. */
+enum inband_gap {
+	/* The ACK number, since the last packet that counts. */
+	INBAND_GAP_MOVED = 1,
+	/* The UDP packet before is as large as any. */
+	INBAND_GAP_FULL = 2,
+	/* A SYN is not answered yet. */
+	INBAND_GAP_OPENING = 4,
+	/* Instead of a cut. */
+	INBAND_GAP_NO_CUT = 255,
+};
+
+/* What a flow waits for: nothing (it is not QUIC, or not from its start), the server's answer, turns of the spin bit. */
+enum inband_quic_state {
+	INBAND_QUIC_SILENT,
+	INBAND_QUIC_INITIAL,
+	INBAND_QUIC_SPINNING,
+};
+
+/* Flags of `quic`. */
+enum inband_quic {
+	/* Several Initials may be what is answered. */
+	INBAND_QUIC_AMBIGUOUS = 1,
+	INBAND_QUIC_TOKEN = 2,
+	/* A value of the spin bit is known, and a turn of it; the value, where packets have it. */
+	INBAND_QUIC_VALUE_KNOWN = 4,
+	INBAND_QUIC_TURN_KNOWN = 8,
+	INBAND_QUIC_SPIN = 0x20,
 };
 
 /* As in src/flow/table.ts. */
@@ -85,6 +178,8 @@ enum inband_state {
 	INBAND_STATE_NEW = 1,
 	INBAND_STATE_ESTABLISHED = 2,
 	INBAND_STATE_CLOSING = 3,
+	/* Beside the state: the flow is measured by `auto`. */
+	INBAND_STATE_AUTO = 0x40,
 	/* Beside the state: the next packet may complete the handshake. */
 	INBAND_STATE_HANDSHAKE = 0x80,
 };
@@ -112,7 +207,14 @@ struct inband_config {
 	/* What is added to both counts of a ratio: this, and the count of the smallest timeout >> cliff_shift. */
 	__u32 cliff_more;
 	__u32 cliff_shift;
-	__u32 pad;
+	/* Of the hash of client prefixes. */
+	__u32 prefix_seed;
+	/* Samples of a client prefix that count per backend, kind and window; 0 is no limit. */
+	__u32 samples_per_prefix;
+	/* Kinds that histograms are there for, and where among them each is; INBAND_KIND_COUNT where it is not. */
+	__u32 kind_count;
+	__u8 kind_places[8];
+	__u8 pad[48];
 };
 
 /* An entry of the table of vips. The first three members are the key; an empty entry has protocol 0. */
@@ -129,7 +231,9 @@ struct inband_vip {
 	/* Number of its first backend: slots hold numbers from there on. */
 	__u16 backend_first;
 	__u16 index;
-	__u64 pad2;
+	/* enum inband_estimator */
+	__u8 estimator;
+	__u8 pad2[7];
 };
 
 /* Where to send a backend's frames. Not used while `ifindex` is 0. */
@@ -140,26 +244,101 @@ struct inband_backend {
 };
 
 /*
- * A flow, in one cache line. The key is the whole of what tells flows apart, so that a collision of hashes costs a
- * comparison and can never send a packet to another flow's backend: client address, client port (both as on the wire),
- * place of the vip's entry in its table + 1. 0 is a free line.
+ * A flow, in two adjacent cache lines, of which what a flow of `ensemble` needs is in the first. The key is the whole of
+ * what tells flows apart, so that a collision of hashes costs a comparison and can never send a packet to another flow's
+ * backend: client address, client port (both as on the wire), place of the vip's entry in its table + 1. 0 is a free line.
  */
 struct inband_flow {
 	__u64 key;
 	__u64 last_ns;
-	/* First packet of the last batch for each timeout, the lower INBAND_BATCH_TIME_BITS bits. */
-	__u32 batch_low[INBAND_TIMEOUTS_MAX];
 	/* Sequence number of the SYN that made it; 0 if another packet did. */
 	__u32 isn;
 	/* In the first line of a set: flows that are in a later choice of theirs because this set was full. */
 	__u32 spilled;
-	__u8 batch_high[INBAND_TIMEOUTS_MAX];
 	/* enum inband_state */
 	__u8 state;
-	__u16 backend;
 	/* Which of its choices its set is, 0 to INBAND_CHOICES-1. */
 	__u8 choice;
-	__u8 pad;
+	__u16 backend;
+	union {
+		/* Of `ensemble`: first packet of the last batch for each timeout, INBAND_BATCH_TIME_BITS bits of its time. */
+		struct {
+			__u32 batch_low[INBAND_TIMEOUTS_MAX];
+			__u8 batch_high[INBAND_TIMEOUTS_MAX];
+			__u8 pad1;
+		};
+		/* Of a TCP flow of `auto`: src/latency/tcp-state.ts says what these are. Times and durations are in ticks. */
+		struct {
+			__u32 snd_max;
+			__u32 ack_max;
+			__u32 head;
+			__s32 handshake;
+			__s32 late;
+			__u32 advance_tick;
+			/* enum inband_tcp */
+			__u16 flags;
+			__u16 mss;
+			__u16 last_bytes;
+			__u16 flight_bytes;
+			__u16 flight_bytes_max;
+			/* Messages in flight; 0 of a UDP flow. */
+			__u8 count;
+			/* `distrust` in INBAND_DISTRUST_BITS bits, `votes` above. */
+			__u8 distrust;
+		};
+		/* Of a UDP flow of `auto`. */
+		struct {
+			/* Of `quic`, in ticks: the last Initial, later the last turn of the spin bit. */
+			__u32 quic_time;
+			/* First bytes of the destination's connection ID. */
+			__u32 quic_id;
+			__u32 quic_version;
+			__s32 quic_handshake;
+			__s32 quic_mean;
+			__s32 quic_deviation;
+			__u8 quic_id_length;
+			/* enum inband_quic_state */
+			__u8 quic_state;
+			/* enum inband_quic */
+			__u8 quic_flags;
+			__u8 quic_periods;
+			/* Of `gap`: the largest packet, in bytes from the IP header on, up to 65535. */
+			__u16 gap_size;
+			__u16 pad2[3];
+		};
+	};
+	/* Of `gap`, in ticks: the last packet that counts, and the first of this batch. */
+	__u32 gap_last;
+	__u32 gap_batch;
+	/* The last ACK number. */
+	__u32 gap_ack;
+	/* More of a TCP flow of `auto`. */
+	__u32 anchor_tick;
+	__u32 anchor_stamp;
+	__s32 phase_min;
+	__s32 phase_max;
+	union {
+		__u32 ring[INBAND_FIFO_DEPTH - 1];
+		struct {
+			__u32 probe_seq;
+			__u32 probe_bytes;
+			__u32 probe_tick;
+			__u32 pad3[INBAND_FIFO_DEPTH - 4];
+		};
+	};
+	__u16 response_bytes;
+	/* `responseCount` in INBAND_RESPONSE_BITS bits, `ringAt` above. */
+	__u8 response_count;
+	/* `phaseCount` in INBAND_PHASE_BITS bits, `clean` above. */
+	__u8 phase_count;
+	/* `flightMax` in INBAND_FLIGHT_BITS bits, `early` above. */
+	__u8 flight_max;
+	/* `trust`, up to INBAND_TRUST_MAX, and enum inband_trust. */
+	__u8 trust;
+	/* enum inband_gap */
+	__u8 gap_flags;
+	/* Cut by which the batch began; INBAND_GAP_NO_CUT: when it began is not known. */
+	__u8 gap_cut;
 };
 
 struct inband_flow_set {
@@ -192,7 +371,9 @@ struct inband_counters {
 	__u64 samples_dropped;
 	/* Samples that did not fit into the ring: its reader is slow. They are in the histogram. */
 	__u64 samples_lost;
-	__u64 pad[3];
+	/* Samples beyond what their client's prefix may add. */
+	__u64 samples_limited;
+	__u64 pad[2];
 };
 
 /* Per CPU and backend: its traffic, and ENSEMBLETIMEOUT's epoch. */
@@ -210,12 +391,62 @@ struct inband_traffic {
 	__u32 chosen;
 };
 
+/* Per CPU and backend: its clock of timestamps, see src/latency/server-clock.ts. */
+struct inband_clock {
+	__u32 tick;
+	__u32 votes;
+	__u32 checked;
+	__s32 mean;
+	__s32 elsewhere;
+	__u32 pad;
+};
+
+/* Per CPU and backend: where gaps between packets separate batches, see src/latency/gap.ts. */
+struct inband_gaps {
+	/* In this epoch, and when it began in ticks. */
+	__u32 gaps;
+	__u32 since;
+	/* In ticks; 0 before the first. */
+	__s32 handshake;
+	/* Smallest bucket that separates batches, 0 without one; epochs in a row that asked for another. */
+	__u8 cut;
+	__u8 streak;
+	__u16 pad1;
+	/* Gaps by size, older epochs halved. */
+	__u32 histogram[INBAND_GAP_BUCKETS];
+	__u32 pad2[3];
+	/* What the server's timestamps tell beside. */
+	struct inband_clock clock;
+};
+
+/* Per CPU and backend: words of src/latency/wheel-signals.ts, which all wrap. */
+struct inband_signals {
+	__u32 flows;
+	__u32 syn_retransmits;
+	__u32 handshakes;
+	__u32 requests;
+	__u32 responses;
+	__u32 segments;
+	__u32 retransmits;
+	__u32 resets;
+	__u32 in_flight;
+	__u32 pad[7];
+	/* Requests in flight by when they were sent. */
+	__u32 wheel[INBAND_WHEEL_BUCKETS];
+};
+
+/* Per CPU: samples by client prefix, backend and kind in a window, see src/latency/prefix.ts. */
+struct inband_prefixes {
+	__u32 entries[INBAND_PREFIX_ENTRIES];
+};
+
 /* Per CPU, backend and kind. `count` is written last. */
 struct inband_histogram {
 	__u64 count;
-	__u64 sum_ns;
+	/* Negative samples count as what they are here, and in the first bin. */
+	__s64 sum_ns;
 	/* The latest sample, and when it was taken. */
-	__u64 last_ns;
+	__s64 last_ns;
 	__u64 last_time_ns;
 	__u64 pad[4];
 	__u32 bins[INBAND_BIN_COUNT];
@@ -225,23 +456,27 @@ struct inband_histogram {
 struct inband_sample {
 	/* Of the packet that completed it. */
 	__u64 time_ns;
-	__u64 latency_ns;
+	__s64 latency_ns;
 	__be32 client_addr_be;
 	__be16 client_port_be;
 	__u16 vip;
 	__u16 backend;
-	/* enum inband_kind */
+	/* enum inband_kind; in the ring, its place in `kind_places`. */
 	__u8 kind;
 	__u8 pad[5];
 };
 
-_Static_assert(sizeof(struct inband_config) == 192, "inband_config");
+_Static_assert(sizeof(struct inband_config) == 256, "inband_config");
 _Static_assert(sizeof(struct inband_vip) == 32, "inband_vip");
 _Static_assert(sizeof(struct inband_backend) == 16, "inband_backend");
-_Static_assert(sizeof(struct inband_flow) == 64, "inband_flow is one cache line");
-_Static_assert(sizeof(struct inband_flow_set) == 512, "inband_flow_set");
+_Static_assert(sizeof(struct inband_flow) == 128, "inband_flow is two cache lines");
+_Static_assert(__builtin_offsetof(struct inband_flow, gap_last) == 64, "inband_flow's second line");
+_Static_assert(sizeof(struct inband_flow_set) == 1024, "inband_flow_set");
 _Static_assert(sizeof(struct inband_counters) % 64 == 0, "inband_counters shares no cache line");
 _Static_assert(sizeof(struct inband_traffic) == 64, "inband_traffic is one cache line");
+_Static_assert(sizeof(struct inband_gaps) % 64 == 0, "inband_gaps shares no cache line");
+_Static_assert(sizeof(struct inband_signals) == 576, "inband_signals shares no cache line");
+_Static_assert(sizeof(struct inband_prefixes) % 64 == 0, "inband_prefixes shares no cache line");
 _Static_assert(sizeof(struct inband_histogram) % 64 == 0, "inband_histogram shares no cache line");
 _Static_assert(sizeof(struct inband_sample) == 32, "inband_sample");
 

@@ -7,6 +7,9 @@ import type { Endpoint } from '../net/address.ts';
 import type { Ns } from '../units.ts';
 import type { Encapsulation } from './capture/hops.ts';
 
+/** What live samples come from: all of a flow that its packets allow, or the paper's ENSEMBLETIMEOUT alone. */
+export type LiveEstimator = 'auto' | 'ensemble';
+
 /** A server behind a vip. */
 export interface DatapathBackend {
   /** Its address. */
@@ -34,7 +37,7 @@ export interface DatapathOptions {
   readonly epochNs: Ns;
   readonly cliff: Cliff;
   /** What measures; the best that the datapath has unless it says. Timeouts, epoch and cliff are of `ensemble`. */
-  readonly estimator?: 'auto' | 'ensemble';
+  readonly estimator?: LiveEstimator;
   /** Whether to answer ARP for the vips, which then are addresses of no machine but the servers. */
   readonly answerArp?: boolean;
 }

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
+import type { LiveEstimator } from '../../src/datapath/datapath.ts';
 import { Directions } from '../../src/datapath/replay/directions.ts';
 import { VipTable } from '../../src/flow/vips.ts';
 import { type Cliff, cliffs } from '../../src/latency/ensemble.ts';
@@ -16,6 +17,12 @@ const backends = 8;
 const slots = 251;
 /** The kernel takes no larger frame in a test run. */
 const frameBytesMax = 1 << 16;
+
+/** Estimators, and readings of the cliff. */
+const variants: readonly (readonly [LiveEstimator, Cliff])[] = [
+  ['auto', 'smooth'],
+  ...cliffs.map((cliff) => ['ensemble', cliff] as const),
+];
 
 interface Framed {
   readonly frame: Uint8Array;
@@ -74,7 +81,7 @@ async function* framesOf(path: string): AsyncGenerator<Framed> {
 }
 
 /** All that looks like a server in a capture, as vips of slots that go round the backends. */
-async function vipsOf(path: string) {
+async function vipsOf(path: string, estimator: LiveEstimator) {
   const table = new VipTable();
   const directions = new Directions(table, true);
   const packet = new Packet();
@@ -82,12 +89,12 @@ async function vipsOf(path: string) {
     if (packet.decode(frame, 0, frame.length, frame.length, 1) === 0 && packet.family === 4)
       directions.classify(packet);
   }
-  return table.vips.map((endpoint) => ({ endpoint, slots, firstBackend: 0 }));
+  return table.vips.map((endpoint) => ({ endpoint, slots, firstBackend: 0, estimator }));
 }
 
 /** Shows both engines a capture, moving a slot of each table with every thousandth packet. */
-async function compareOn(path: string, cliff: Cliff): Promise<Twins> {
-  const vips = await vipsOf(path);
+async function compareOn(path: string, estimator: LiveEstimator, cliff: Cliff = 'smooth'): Promise<Twins> {
+  const vips = await vipsOf(path, estimator);
   const twins = new Twins({ vips, backends, cliff });
   const tables = vips.map((_, index) => twins.program.program.slots(index));
   for (const table of tables) for (let slot = 0; slot < slots; slot++) table[slot] = slot % backends;
@@ -101,12 +108,12 @@ async function compareOn(path: string, cliff: Cliff): Promise<Twins> {
   return twins;
 }
 
-for (const cliff of cliffs) {
-  test(`both engines agree on every capture among the fixtures, with the ${cliff} cliff`, async () => {
+for (const [estimator, cliff] of variants) {
+  test(`both engines agree on every capture among the fixtures: ${estimator}, ${cliff} cliff`, async () => {
     let forwarded = 0;
     let samples = 0;
     for (const path of capturesBelow(`${root}test/fixtures`)) {
-      const twins = await compareOn(path, cliff);
+      const twins = await compareOn(path, estimator, cliff);
       forwarded += twins.forwarded;
       samples += twins.samples;
     }
@@ -121,9 +128,10 @@ const directory = process.env.INBAND_CAPTURES;
 if (directory) {
   test('both engines agree on every capture below INBAND_CAPTURES', { timeout: 1_200_000 }, async () => {
     for (const path of capturesBelow(directory)) {
-      for (const cliff of cliffs) {
-        const { packets, forwarded, samples } = await compareOn(path, cliff);
-        console.info(`${path}: ${packets} packets, ${forwarded} forwarded, ${samples} samples (${cliff})`);
+      for (const [estimator, cliff] of variants) {
+        const { packets, forwarded, counts } = await compareOn(path, estimator, cliff);
+        const samples = JSON.stringify(counts);
+        console.info(`${path}: ${packets} packets, ${forwarded} forwarded, ${estimator} ${cliff} ${samples}`);
       }
     }
   });

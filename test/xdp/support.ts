@@ -1,4 +1,5 @@
 import { onTestFinished } from 'vitest';
+import type { LiveEstimator } from '../../src/datapath/datapath.ts';
 import { XdpProgram, type XdpProgramOptions, type XdpVip } from '../../src/datapath/xdp/program.ts';
 import { inbandFlow } from '../../src/generated/layout.ts';
 import { epochDefault, timeoutsDefault } from '../../src/latency/ensemble.ts';
@@ -13,11 +14,12 @@ export const ingress = 1;
 /** Bytes that a test's clock reads first: 0 would mean "never" to the program. */
 export const startNs = 1e12;
 
-export const vip = (text: string, slots = 65_537, firstBackend = 0): XdpVip => ({
-  endpoint: parseEndpoint(text, 'vip'),
-  slots,
-  firstBackend,
-});
+export const vip = (
+  text: string,
+  slots = 65_537,
+  firstBackend = 0,
+  estimator: LiveEstimator = 'ensemble',
+): XdpVip => ({ endpoint: parseEndpoint(text, 'vip'), slots, firstBackend, estimator });
 
 /** The MAC of a backend in tests, which ends with its number. */
 export const macOf = (backend: number) => Uint8Array.of(2, 0, 0, 0xbb, backend >> 8, backend & 255);

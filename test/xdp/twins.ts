@@ -1,16 +1,28 @@
 import { expect } from 'vitest';
 import { Engine } from '../../src/datapath/engine.ts';
-import type { XdpSample, XdpVip } from '../../src/datapath/xdp/program.ts';
+import type { XdpVip } from '../../src/datapath/xdp/program.ts';
 import { FlowTable } from '../../src/flow/table.ts';
 import { seededSecret } from '../../src/flow/tabulation.ts';
 import { VipTable } from '../../src/flow/vips.ts';
 import { inbandLimit } from '../../src/generated/layout.ts';
 import { type Cliff, epochDefault, timeoutsDefault } from '../../src/latency/ensemble.ts';
 import { createEstimators } from '../../src/latency/registry.ts';
+import type { BackendSignals } from '../../src/latency/signals.ts';
 import { backendOf, slotHashIpv4, vipSeedIpv4 } from '../../src/maglev/hash.ts';
 import { Packet, verdicts } from '../../src/net/packet.ts';
 import { type Ns, ns } from '../../src/units.ts';
 import { TestProgram } from './support.ts';
+
+/** A sample, and whose it is. */
+interface TwinSample {
+  readonly timeNs: number;
+  readonly latencyNs: number;
+  readonly kind: string;
+  readonly clientAddress: number;
+  readonly clientPort: number;
+  readonly vip: number;
+  readonly backend: number;
+}
 
 export interface TwinsOptions {
   readonly vips: readonly XdpVip[];
@@ -28,11 +40,16 @@ export class Twins {
   readonly engine: Engine;
   packets = 0;
   samples = 0;
+  /** Samples by kind. */
+  readonly counts: Record<string, number> = {};
   forwarded = 0;
   readonly #packet = new Packet();
   readonly #vips = new VipTable();
   readonly #expected: Record<string, number> = {};
-  #engineSamples: XdpSample[] = [];
+  #engineSamples: TwinSample[] = [];
+  /** Both sides' signals of each backend, read at the same times. */
+  readonly #signals: readonly (readonly [program: BackendSignals, engine: BackendSignals])[];
+  #nowNs = ns(0);
   /** Samples of the engine that are too long for the program. */
   #tooLong = 0;
 
@@ -46,21 +63,25 @@ export class Twins {
     const tables = vips.map((_, index) => this.program.program.slots(index));
     const settings = { timeoutsNs, epochNs: epochDefault };
     const size = { flows: 2 * flows, backends };
+    const estimators =
+      vips[0]?.estimator === 'ensemble'
+        ? createEstimators(['handshake', `ensemble:${cliff}:backend`], settings, size)
+        : createEstimators(['auto'], settings, size);
     this.engine = new Engine(
       new FlowTable(2 * flows, seededSecret(1)),
-      createEstimators(['handshake', `ensemble:${cliff}:backend`], settings, size),
+      estimators,
       ({ src0, srcPort }, vip) => {
         return (
           vips[vip]!.firstBackend + backendOf(tables[vip]!, slotHashIpv4(seeds[vip]!, src0 >>> 0, srcPort))
         );
       },
       (kind, latencyNs, { src0, srcPort }, vip, backend, now) => {
-        if (latencyNs >= latencyNsMax) this.#tooLong++;
+        if (Math.abs(latencyNs) >= latencyNsMax) this.#tooLong++;
         else
           this.#engineSamples.push({
             timeNs: now,
             latencyNs,
-            kind,
+            kind: this.engine.kinds[kind]!,
             clientAddress: src0,
             clientPort: srcPort,
             vip,
@@ -68,6 +89,15 @@ export class Twins {
           });
       },
     );
+    this.#signals = Array.from({ length: backends }, (_, backend) => [
+      this.program.program.signals(backend),
+      this.engine.signals(backend),
+    ]);
+  }
+
+  /** Signals of the program of a backend as last compared. */
+  signals(backend: number): BackendSignals {
+    return this.#signals[backend]![0];
   }
 
   /** Shows both a frame; fails unless they do the same with it. */
@@ -81,14 +111,24 @@ export class Twins {
       );
     }
     if (backend >= 0) this.forwarded++;
+    this.#nowNs = ns(nowNs);
     if (++this.packets % 4096 === 0) this.compare();
   }
 
   /** Fails unless samples and counters are the same up to now. */
   compare(): void {
-    expect(this.program.program.drainSamples()).toEqual(this.#engineSamples);
+    const { kinds } = this.program.program;
+    const samples: TwinSample[] = [];
+    for (let before = -1; samples.length > before; ) {
+      before = samples.length;
+      samples.push(...this.program.program.drainSamples().map((one) => ({ ...one, kind: kinds[one.kind]! })));
+    }
+    expect(samples).toEqual(this.#engineSamples);
+    for (const { kind } of samples) this.counts[kind] = (this.counts[kind] ?? 0) + 1;
     this.samples += this.#engineSamples.length;
     this.#engineSamples = [];
+    for (const pair of this.#signals)
+      expect(readSignals(pair[0], this.#nowNs)).toEqual(readSignals(pair[1], this.#nowNs));
     const counters = this.program.program.counters;
     const packets = Object.entries(counters.packets()).filter(([, count]) => count > 0);
     expect(Object.fromEntries(packets)).toEqual(this.#expected);
@@ -114,6 +154,15 @@ export class Twins {
     if (vip < 0) return ['not_vip', -1];
     return ['tx', this.engine.forward(packet, vip, ns(nowNs))];
   }
+}
+
+/** All that signals say at a time. */
+function readSignals(signals: BackendSignals, now: Ns): Record<string, number> {
+  signals.update(now);
+  const { flows, synRetransmits, handshakes, requests, responses } = signals;
+  const { segments, retransmits, resets, inFlight, oldestNs } = signals;
+  const counts = { flows, synRetransmits, handshakes, requests, responses, segments, retransmits, resets };
+  return { ...counts, inFlight, oldestNs, waiting1: signals.waiting(1e6), waiting100: signals.waiting(1e8) };
 }
 
 /** The EtherType behind at most four VLAN tags; 0 where the frame ends before. */

@@ -1,6 +1,7 @@
 import { InbandError } from '../../errors.ts';
 import type { LiveBins } from '../../latency/bins.ts';
-import { type BackendSignals, noSignals } from '../../latency/signals.ts';
+import { samplesPerPrefixDefault } from '../../latency/prefix.ts';
+import type { BackendSignals } from '../../latency/signals.ts';
 import { type Address, formatAddress, parseAddress } from '../../net/address.ts';
 import type { BackendTraffic, Datapath, DatapathOptions, LiveWindow, SampleRecord } from '../datapath.ts';
 import type { InterfaceName } from './native.ts';
@@ -40,11 +41,6 @@ export class XdpDatapath implements Datapath {
     const names = [...new Set(backends)];
     const places = new Map(names.map((name, i) => [name, i]));
     const addresses = names.map(ipv4);
-    if (options.estimator === 'auto') {
-      throw new InbandError('USAGE', '--estimator auto: the xdp datapath has ensemble', {
-        hint: 'take --estimator ensemble, or --datapath capture',
-      });
-    }
     const target = interfaceOf(options.interface);
     const program = XdpProgram.load({
       flows: options.flows,
@@ -53,6 +49,7 @@ export class XdpDatapath implements Datapath {
       timeoutsNs: options.timeoutsNs,
       epochNs: options.epochNs,
       cliff: options.cliff,
+      samplesPerPrefix: samplesPerPrefixDefault,
     });
     try {
       const attachment = program.attach(target);
@@ -80,8 +77,8 @@ export class XdpDatapath implements Datapath {
     return this.#program.histogram(backend, kind);
   }
 
-  signals(): BackendSignals {
-    return noSignals;
+  signals(backend: number): BackendSignals {
+    return this.#program.signals(backend);
   }
 
   packets(): Record<string, number> {
@@ -154,10 +151,10 @@ export class XdpDatapath implements Datapath {
 }
 
 /** The vips with the numbers of their first backends. */
-function placed({ vips, slots }: DatapathOptions): XdpVip[] {
+function placed({ vips, slots, estimator = 'auto' }: DatapathOptions): XdpVip[] {
   let firstBackend = 0;
   return vips.map(({ endpoint, backends }) => {
-    const vip = { endpoint, slots, firstBackend };
+    const vip = { endpoint, slots, firstBackend, estimator };
     firstBackend += backends.length;
     return vip;
   });

@@ -1,6 +1,8 @@
 import { InbandError } from '../../errors.ts';
-import { inbandAbi, inbandBackend, inbandHistogram, inbandKind } from '../../generated/layout.ts';
+import { inbandAbi, inbandBackend, inbandHistogram, inbandSignals } from '../../generated/layout.ts';
 import { BinWindow, LiveBins } from '../../latency/bins.ts';
+import { type BackendSignals, noSignals } from '../../latency/signals.ts';
+import { WheelSignals } from '../../latency/wheel-signals.ts';
 import { addon } from './addon.ts';
 import { XdpCounters } from './counters.ts';
 import {
@@ -16,6 +18,8 @@ import { SampleReader, type XdpSample } from './samples.ts';
 import {
   checkOptions,
   encodeConfig,
+  hasAuto,
+  kindsOf,
   placeVips,
   setCount,
   slotStarts,
@@ -60,6 +64,7 @@ export class XdpProgram {
   readonly #backends: Uint8Array;
   readonly #interfaces: Int32Array;
   readonly #histograms: Uint32Array;
+  readonly #signals: Uint32Array;
   readonly #listening: Uint32Array;
   readonly #samples: SampleReader;
   #link: XdpLink | undefined;
@@ -67,13 +72,16 @@ export class XdpProgram {
   private constructor(object: BpfObject, options: XdpProgramOptions) {
     this.#object = object;
     this.#options = options;
-    this.kinds = ['handshake', `ensemble:${options.cliff}:backend`];
+    this.kinds = kindsOf(options.vips).map((kind) =>
+      kind === 'ensemble' ? `ensemble:${options.cliff}:backend` : kind,
+    );
     this.#slotStarts = slotStarts(options.vips);
     this.#slots = new Uint16Array(object.memory('slots'));
     this.#slots.fill(noBackend);
     this.#backends = new Uint8Array(object.memory('backends'));
     this.#interfaces = new Int32Array(object.memory('backends'));
     this.#histograms = new Uint32Array(object.memory('histograms'));
+    this.#signals = new Uint32Array(object.memory('signals'));
     this.#listening = this.global('listening');
     this.#samples = new SampleReader(object.ring('samples'));
     this.counters = new XdpCounters(
@@ -103,7 +111,10 @@ export class XdpProgram {
         flows: setCount(flows),
         counters: cpus,
         traffic: cells,
-        histograms: cells * inbandKind.count,
+        gap_counts: hasAuto(vips) ? cells : 1,
+        signals: hasAuto(vips) ? cells : 1,
+        prefixes: cpus,
+        histograms: Math.max(1, cells * kindsOf(vips).length),
       },
       globals: { config: encodeConfig(options, places) },
     });
@@ -140,9 +151,19 @@ export class XdpProgram {
   histogram(backend: number, kind: number): LiveBins {
     const stride = inbandHistogram.size / 4;
     const starts = Array.from({ length: addon().possibleCpus }, (_, cpu) => {
-      return ((cpu * this.#options.backends + backend) * inbandKind.count + kind) * stride;
+      return ((cpu * this.#options.backends + backend) * this.kinds.length + kind) * stride;
     });
     return new LiveBins(this.#histograms, starts);
+  }
+
+  /** What packets tell of a backend beside latencies; all zero where no vip is measured by `auto`. */
+  signals(backend: number): BackendSignals {
+    if (!hasAuto(this.#options.vips)) return noSignals;
+    const { backends } = this.#options;
+    const starts = Array.from({ length: addon().possibleCpus }, (_, cpu) => {
+      return ((cpu * backends + backend) * inbandSignals.size) / 4;
+    });
+    return new WheelSignals(this.#signals, starts);
   }
 
   /** A window over the samples of a backend and kind that begins now. */

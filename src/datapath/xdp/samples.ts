@@ -7,7 +7,7 @@ export interface XdpSample {
   /** Time of the packet that completed it, in ns on the monotonic clock. */
   readonly timeNs: Ns;
   readonly latencyNs: number;
-  /** 0 handshake, 1 ensemble. */
+  /** One of the program's `kinds`. */
   readonly kind: number;
   /** IPv4 address of the client, signed as in `Packet`. */
   readonly clientAddress: number;
@@ -50,7 +50,7 @@ export class SampleReader {
     const u64 = (offset: number) => Number(view.getBigUint64(at + offset, true));
     return {
       timeNs: ns(u64(timeNs.offset)),
-      latencyNs: u64(latencyNs.offset),
+      latencyNs: Number(view.getBigInt64(at + latencyNs.offset, true)),
       kind: view.getUint8(at + kind.offset),
       clientAddress: view.getInt32(at + clientAddrBe.offset),
       clientPort: view.getUint16(at + clientPortBe.offset),

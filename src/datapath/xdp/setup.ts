@@ -1,11 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { InbandError } from '../../errors.ts';
 import { type FlowTimeouts, flowTimeoutsDefault } from '../../flow/table.ts';
-import { inbandConfig, inbandLimit, inbandState, inbandVip } from '../../generated/layout.ts';
+import {
+  inbandConfig,
+  inbandEstimator,
+  inbandKind,
+  inbandLimit,
+  inbandState,
+  inbandVip,
+} from '../../generated/layout.ts';
 import { type Cliff, checkTimeouts, cliffAddends } from '../../latency/ensemble.ts';
+import { samplesPerPrefixMax } from '../../latency/prefix.ts';
 import { vipSeedIpv4 } from '../../maglev/hash.ts';
 import { type Endpoint, formatEndpoint } from '../../net/address.ts';
 import type { Ns } from '../../units.ts';
+import type { LiveEstimator } from '../datapath.ts';
 
 /** A vip as the program is told of it. */
 export interface XdpVip {
@@ -15,26 +24,30 @@ export interface XdpVip {
   readonly slots: number;
   /** Number of its first backend among those of all vips: its table holds numbers from there on. */
   readonly firstBackend: number;
+  /** What its flows' samples come from; `auto` unless it says. */
+  readonly estimator?: LiveEstimator;
 }
 
 export interface XdpProgramOptions {
-  /** Flows that the table holds without refusing one, 1 to `flowsMax`; 128 bytes each. */
+  /** Flows that the table holds without refusing one, 1 to `flowsMax`; 256 bytes each. */
   readonly flows: number;
   readonly vips: readonly XdpVip[];
   /** Backends of all vips together. */
   readonly backends: number;
-  /** Of the estimator: 2 to 7, increasing. */
+  /** Of `ensemble`: 2 to 7, increasing. */
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
   readonly cliff: Cliff;
   readonly flowTimeouts?: FlowTimeouts;
   /** Seed of the slot hash, equal on every load balancer of a fleet. Default 0. */
   readonly fleetSeed?: number;
+  /** Samples of one client prefix that count per backend, kind, window and CPU, see `PrefixLimit`; 0, the default, is no limit. */
+  readonly samplesPerPrefix?: number;
   /** Key of the flow table's hash; random by default, as whoever knows it can aim packets at one set. */
   readonly secret?: BigUint64Array;
 }
 
-/** Flows that a table can be made for: 2 GiB. */
+/** Flows that a table can be made for: 4 GiB. */
 export const flowsMax = 1 << 24;
 /** Backends of all vips, as flows and slots keep their number in 16 bits, of which one stands for none. */
 export const backendsMax = 65_535;
@@ -48,7 +61,8 @@ const vipMultiplier = 0x9e3779b97f4a7c15n;
 const never = 2n ** 63n - 1n;
 
 /** @throws InbandError `LIMIT` or `USAGE` for what the program cannot do. */
-export function checkOptions({ flows, vips, backends, timeoutsNs }: XdpProgramOptions): void {
+export function checkOptions(options: XdpProgramOptions): void {
+  const { flows, vips, backends, timeoutsNs, samplesPerPrefix = 0 } = options;
   if (!Number.isInteger(flows) || flows < 1 || flows > flowsMax)
     throw new InbandError('LIMIT', `flows: ${flows} is not within 1 and ${flowsMax}`);
   if (backends > backendsMax) throw new InbandError('LIMIT', `more than ${backendsMax} backends`);
@@ -58,6 +72,30 @@ export function checkOptions({ flows, vips, backends, timeoutsNs }: XdpProgramOp
   if (ipv6)
     throw new InbandError('LIMIT', `vip ${formatEndpoint(ipv6.endpoint)}: the xdp datapath takes IPv4`);
   checkTimeouts(timeoutsNs, inbandLimit.timeoutsMax);
+  if (!Number.isInteger(samplesPerPrefix) || samplesPerPrefix < 0 || samplesPerPrefix > samplesPerPrefixMax)
+    throw new InbandError(
+      'LIMIT',
+      `samples per prefix: ${samplesPerPrefix} is not 0 to ${samplesPerPrefixMax}`,
+    );
+}
+
+type Kind = Exclude<keyof typeof inbandKind, 'count'>;
+
+/** Kinds of samples by estimator. */
+const kindsByEstimator: Readonly<Record<LiveEstimator, readonly Kind[]>> = {
+  auto: ['handshake', 'request', 'pipelined', 'server', 'gap', 'quic'],
+  ensemble: ['handshake', 'ensemble'],
+};
+
+const estimatorOf = ({ estimator = 'auto' }: XdpVip): LiveEstimator => estimator;
+
+/** Whether a vip's flows are measured by `auto`. */
+export const hasAuto = (vips: readonly XdpVip[]): boolean => vips.some((vip) => estimatorOf(vip) === 'auto');
+
+/** Kinds of samples that a program with these vips takes; their order is that of their histograms. */
+export function kindsOf(vips: readonly XdpVip[]): Kind[] {
+  const taken = new Set(vips.flatMap((vip) => kindsByEstimator[estimatorOf(vip)]));
+  return (Object.keys(inbandKind) as Kind[]).filter((kind) => taken.has(kind));
 }
 
 /** Sets of the flow table. */
@@ -97,12 +135,8 @@ export function placeVips(vips: readonly XdpVip[], fleetSeed: number): VipPlaces
   throw new InbandError('LIMIT', `the ${vips.length} vips have no place in a table of ${2 ** vipBitsMax}`);
 }
 
-function encodeVip(
-  { endpoint, slots, firstBackend }: XdpVip,
-  index: number,
-  slotFirst: number,
-  fleetSeed: number,
-): Uint8Array {
+function encodeVip(vip: XdpVip, index: number, slotFirst: number, fleetSeed: number): Uint8Array {
+  const { endpoint, slots, firstBackend } = vip;
   const bytes = new Uint8Array(inbandVip.size);
   const view = new DataView(bytes.buffer);
   const { fields } = inbandVip;
@@ -115,6 +149,7 @@ function encodeVip(
   view.setUint32(fields.slotFirst.offset, slotFirst, true);
   view.setUint16(fields.backendFirst.offset, firstBackend, true);
   view.setUint16(fields.index.offset, index, true);
+  view.setUint8(fields.estimator.offset, inbandEstimator[estimatorOf(vip)]);
   return bytes;
 }
 
@@ -159,5 +194,11 @@ export function encodeConfig(options: XdpProgramOptions, places: VipPlaces): Uin
   view.setUint32(fields.timeoutCount.offset, timeoutsNs.length, true);
   view.setUint32(fields.cliffMore.offset, cliffAddends[cliff].more, true);
   view.setUint32(fields.cliffShift.offset, cliffAddends[cliff].shift, true);
+  view.setUint32(fields.prefixSeed.offset, Number(secret[0]! & 0xffffffffn), true);
+  view.setUint32(fields.samplesPerPrefix.offset, options.samplesPerPrefix ?? 0, true);
+  const kinds = kindsOf(options.vips);
+  view.setUint32(fields.kindCount.offset, kinds.length, true);
+  bytes.fill(inbandKind.count, fields.kindPlaces.offset, fields.kindPlaces.offset + fields.kindPlaces.count);
+  for (const [place, kind] of kinds.entries()) bytes[fields.kindPlaces.offset + inbandKind[kind]] = place;
   return bytes;
 }
