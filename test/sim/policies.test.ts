@@ -99,6 +99,6 @@ it('with any scenario all figures are sound, and the same again', () => {
       const once = () => JSON.stringify(simulate(aScenario(text), { policies: [policy] }));
       expect(once()).toBe(once());
     }),
-    { numRuns: 40 },
+    { numRuns: 15 },
   );
 });
