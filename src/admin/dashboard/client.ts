@@ -238,8 +238,10 @@ function linesOf(
   }));
 }
 
+/** Reasons under which packets left that went to no backend. */
 function notForwarded({ packets }: Frame): string[] {
-  return Object.keys(packets).filter((reason) => reason !== 'tx' && reason !== 'redirect');
+  const fine = ['tx', 'redirect', 'ipip', 'arp_answered'];
+  return Object.keys(packets).filter((reason) => !fine.includes(reason));
 }
 
 function makePlot(UPlot: typeof uPlot, state: State, chart: Chart, data: uPlot.AlignedData): uPlot {
@@ -257,7 +259,7 @@ function makePlot(UPlot: typeof uPlot, state: State, chart: Chart, data: uPlot.A
       {},
       ...data.slice(1).map((_, i) => ({
         stroke: () => color(now()[i]?.color ?? 'other'),
-        width: 1.5,
+        width: 2,
         points: { show: false },
       })),
     ],
@@ -337,7 +339,10 @@ function showFacts(state: State, last: Frame, before: Frame): void {
   const names = Object.keys(last.packets);
   const seconds = Math.max(0.001, last.t - before.t);
   const rate = (of: string[]) => Math.max(0, sum(last.packets, of) - sum(before.packets, of)) / seconds;
-  const lost = notForwarded(last).filter((name) => !name.startsWith('not_') && name !== 'ipv6');
+  // The others are not for a vip, or not understood: not the load balancer's to forward.
+  const lost = names.filter((name) =>
+    ['no_backend', 'too_big', 'send_failed', 'shed', 'ring_full'].includes(name),
+  );
   const set = (id: string, text: string) => {
     state.browser.document.getElementById(id)!.textContent = text;
   };
