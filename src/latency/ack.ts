@@ -34,6 +34,8 @@ const promptAckMax = 35e6 / 64;
 const lateMin = 2 ** 13;
 /** 2^3 responses make the average. */
 const lateLog2 = 3;
+/** That a client is prompt is believed for a second or so without a further sign: half a millisecond is 1/2^11 of it. */
+const fadeLog2 = 11;
 
 /** Exchanges of one message at a time that end a flow's being pipelined. */
 const cleanMin = 4;
@@ -186,7 +188,9 @@ export class AckAdvance implements Estimator {
       if ((flags & flag.pipelined) !== 0) this.#wlag.begin(at);
     } else if ((flags & flag.pipelined) !== 0) {
       const latency = this.#fifo.advance(at, backend, tick, advance);
-      if (latency >= 0 && this.#isPossible(at, latency)) this.#emit(kindPipelined, latency, emit);
+      // Nothing more is waited for: the client may have thought before it went on.
+      const isPrompt = isPure || w[at + word.count]! > 0 || this.#isPrompt(at, false, Math.max(0, latency));
+      if (latency >= 0 && this.#isPossible(at, latency) && isPrompt) this.#emit(kindPipelined, latency, emit);
     } else {
       const latency = (tick - w[at + word.head]!) | 0;
       const isTainted = (flags & flag.tainted) !== 0;
@@ -211,6 +215,7 @@ export class AckAdvance implements Estimator {
     w[at + word.clean] = 0;
     w[at + word.trust] = 0;
     w[at + word.ringAt] = 0;
+    this.#unheard(at);
     w[at + word.flags]! &= ~(
       flag.pipelined |
       flag.merged |
@@ -235,21 +240,26 @@ export class AckAdvance implements Estimator {
       if (!isAtOnce) this.#late(at, excess);
       isLate = 2 * excess > 3 * tickLength + (handshake >> 2);
     }
-    const isPrompt = isPure ? isStamped || isAtOnce : this.#isPrompt(at);
+    const isPrompt = isPure
+      ? isStamped || (isAtOnce && !this.#stamp.isDelayed)
+      : this.#isPrompt(at, isStamped, latency);
     if (isPrompt && !isLate) this.#emit(kindRequest, latency, emit);
     if (isStamped && isBelieved) this.#emit(kindServer, residence + handshake, emit);
   }
 
   /**
    * Whether the client asks again as soon as it has the response: on average it does not say anything later than it could. What
-   * is not known of a client with timestamps is waited for; without them nothing may ever be known.
+   * is not known of a client with timestamps is waited for, and what was once known fades while it cannot be checked; without
+   * timestamps nothing may ever be known.
    */
-  #isPrompt(at: number): boolean {
+  #isPrompt(at: number, isStamped: boolean, latency: number): boolean {
     const w = this.#words;
     const flags = w[at + word.flags]!;
-    return (
-      w[at + word.late]! < this.#lateMax(at) && ((flags & flag.heard) !== 0 || (flags & flag.stamped) === 0)
-    );
+    const late = w[at + word.late]!;
+    if (late >= this.#lateMax(at)) return false;
+    if ((flags & flag.stamped) === 0 || isStamped) return true;
+    w[at + word.late] = late + (latency >> fadeLog2);
+    return (flags & flag.heard) !== 0;
   }
 
   #data(at: number, backend: number, packet: Packet, tick: number, emit: Emit): void {
@@ -324,6 +334,7 @@ export class AckAdvance implements Estimator {
     // Nagle's algorithm (RFC 9293, 3.7.4) would hold it back for a round trip.
     if (since >= 0 && 2 * since < w[at + word.handshake]!) w[at + word.flags]! |= flag.eager;
     if ((w[at + word.flags]! & flag.merged) !== 0) return;
+    if ((w[at + word.flags]! & flag.pipelined) === 0) this.#unheard(at);
     w[at + word.flags]! |= flag.pipelined;
     const isRoom = w[at + word.count]! < fifoDepth;
     const isFlight = (w[at + word.flags]! & flag.flight) !== 0;
@@ -379,6 +390,13 @@ export class AckAdvance implements Estimator {
     } else {
       w[at + word.late]! += (bounded - w[at + word.late]!) >> lateLog2;
     }
+  }
+
+  /** The client goes about it in another way: how late it speaks is to be found out anew. */
+  #unheard(at: number): void {
+    const w = this.#words;
+    w[at + word.late] = 0;
+    w[at + word.flags]! &= ~flag.heard;
   }
 
   #lateMax(at: number): number {

@@ -34,8 +34,9 @@ export class Fifo {
     if (count === 0) w[at + word.head] = tick;
     else w[at + word.ring + ((w[at + word.ringAt]! + count - 1) % others)] = tick;
     w[at + word.count] = count + 1;
-    if ((w[at + word.flags]! & flag.pipelined) !== 0)
+    if ((w[at + word.flags]! & (flag.pipelined | flag.merged)) === flag.pipelined) {
       w[at + word.trust] = Math.min(255, w[at + word.trust]! + 1);
+    }
     this.#signals.push(backend, tick);
   }
 

@@ -37,6 +37,8 @@ export class Stamp {
   isBelieved = false;
   /** A tick in units of 64 ns, rounded up. */
   tickLength = 0;
+  /** Of the last `take`: what seemed to be acknowledged at once was sent long before, by all that is known of the phase. */
+  isDelayed = false;
   readonly #words: Int32Array;
   readonly #clocks: ServerClocks;
 
@@ -68,6 +70,7 @@ export class Stamp {
     isAtOnce: boolean,
   ): boolean {
     const w = this.#words;
+    this.isDelayed = false;
     if ((w[at + word.flags]! & flag.anchored) === 0 || packet.hasTimestamps === 0 || packet.tsEcr === 0) {
       return false;
     }
@@ -84,7 +87,7 @@ export class Stamp {
     const left = ((age << shift) - Math.imul(ticks, length)) >> shift;
     const sent = (left - latency) | 0;
     const earliest = isAtOnce ? Math.max(sent, left - handshake - promptMargin) : sent;
-    if (!this.#bound(at, left - handshake, earliest, tick, tickLength)) return false;
+    if (!this.#bound(at, left - handshake, earliest, tick, tickLength, isAtOnce)) return false;
     const half = tickLength >> 1;
     const stamped = (half - this.#phase(at, half, this.#clocks.shift(backend)) - sent) | 0;
     if (Math.abs(stamped) > latency + 2 * tickLength) return false;
@@ -122,9 +125,17 @@ export class Stamp {
 
   /**
    * Narrows what is known of the phase: `latest` and `earliest` are when the response may have left, after the beginning of the
-   * tick echoed if the phase were 0. False if both cannot be: the anchor is none (SYN cookies).
+   * tick echoed if the phase were 0. False if both cannot be: the anchor is none (SYN cookies), or an ACK taken for one sent
+   * at once was not; of which the more bounds are forgotten the more often that comes.
    */
-  #bound(at: number, latest: number, earliest: number, tick: number, tickLength: number): boolean {
+  #bound(
+    at: number,
+    latest: number,
+    earliest: number,
+    tick: number,
+    tickLength: number,
+    isAtOnce: boolean,
+  ): boolean {
     const w = this.#words;
     if ((w[at + word.flags]! & flag.bounded) === 0) {
       w[at + word.flags]! |= flag.bounded;
@@ -136,6 +147,15 @@ export class Stamp {
     let min = Math.max(w[at + word.phaseMin]! - drift, least);
     let max = Math.min(w[at + word.phaseMax]! + drift, most);
     if (min > max) {
+      if (
+        isAtOnce &&
+        w[at + word.phaseCount]! > 0 &&
+        w[at + word.phaseMin]! - drift - most > tickLength >> 3
+      ) {
+        this.isDelayed = true;
+        w[at + word.phaseCount]! >>= 1;
+        return false;
+      }
       if (least > 2 * tickLength || most < -tickLength) {
         w[at + word.flags]! &= ~flag.anchored;
         return false;

@@ -1,10 +1,14 @@
 import { flag, word } from './tcp-state.ts';
 
+/** Segments found again before the next one is believed. */
+const trusted = 4;
+const trustMax = 8;
+
 /**
  * Latencies of flows that send several messages in one segment: a client that keeps a number of requests in flight sends
  * the byte at sequence number s when the response to byte s - W has come, where W is what it sent before anything was
  * answered (its first flight). One segment at a time is followed: its latency is the time from it to the first ACK
- * that the segment with the byte W later reports.
+ * that the segment with the byte W later reports. It is believed once several were found where they were expected.
  *
  * W is the same in bytes as long as requests are alike; a 32nd of it, half a request of sixteen, is left as a margin.
  * Flows whose segments wait for ACKs (Nagle) give nothing.
@@ -21,6 +25,7 @@ export class Wlag {
     const w = this.#words;
     w[at + word.flags]! |= flag.merged;
     w[at + word.probeBytes] = 0;
+    w[at + word.trust] = 0;
   }
 
   /** The segment awaited was sent again, or another is missing. */
@@ -48,7 +53,12 @@ export class Wlag {
       if (reached < 0) return -1;
       w[at + word.probeBytes] = 0;
       if (reached < awaited && (w[at + word.flags]! & (flag.eager | flag.tainted)) === flag.eager) {
-        latency = Math.max(-1, (w[at + word.advanceTick]! - w[at + word.probeTick]!) | 0);
+        const trust = w[at + word.trust]!;
+        if (trust < trustMax) w[at + word.trust] = trust + 1;
+        if (trust >= trusted)
+          latency = Math.max(-1, (w[at + word.advanceTick]! - w[at + word.probeTick]!) | 0);
+      } else if (w[at + word.trust]! > 0) {
+        w[at + word.trust]!--;
       }
     }
     w[at + word.probeSeq] = seq;

@@ -78,6 +78,17 @@ describe('a thinking client', () => {
     expect(flow.of('request')).toEqual([500]);
   });
 
+  it('that it asks at once is believed for a second or so without a further sign, if its packets have timestamps', () => {
+    for (const timestamps of [true, false]) {
+      const flow = new Conversation({ timestamps }).opened().at(300, { bytes: 100 }).at(700, { ack: 201 });
+      for (let i = 1; i <= 1000; i++) flow.at(310 + 400 * i, { bytes: 100, ack: 1 + 200 * i });
+      expect(flow.of('request')).toHaveLength(1000);
+      for (let i = 1; i <= 300; i++) flow.at(400_310 + 20_000 * i, { bytes: 100, ack: 200_001 + 200 * i });
+      const late = flow.heard.filter(({ kind, us }) => kind === 'request' && us > 2.01e6);
+      expect(late).toHaveLength(timestamps ? 0 : 220);
+    }
+  });
+
   it('a FIN comes after its thinking, too', () => {
     const flow = new Conversation().opened().at(300, { bytes: 100 }).at(800, { ack: 201 });
     flow.at(20_000, { bytes: 100 }).at(25_000, { flags: tcpAck | tcpFin, ack: 401 });

@@ -100,6 +100,11 @@ describe('several messages in a segment', () => {
     for (const sample of samples) expect(Math.abs(sample - 700)).toBeLessThanOrEqual(10);
   });
 
+  it('the first few prove nothing', () => {
+    expect(merged(new Conversation(), 700, 4).of('pipelined')).toEqual([]);
+    expect(merged(new Conversation(), 700, 12).of('pipelined').length).toBeGreaterThan(0);
+  });
+
   it('a segment lost or sent again on the way is not followed', () => {
     const flow = merged(new Conversation(), 700, 40);
     const before = flow.samples.length;
@@ -120,4 +125,16 @@ it('a flow that goes back to one message at a time, with pauses, is measured as 
     flow.at(us, { bytes: 100 }).at(us + 700, { ack: 3201 + 200 * i });
   }
   expect(flow.of('request').slice(-4)).toEqual([700, 700, 700, 700]);
+});
+
+it('what was known of the client before it sent several messages at once is not held true after', () => {
+  const flow = new Conversation({ timestamps: true }).opened();
+  for (let i = 0; i < 3; i++) {
+    flow.at(300 + 500 * i, { bytes: 100 }).at(790 + 500 * i, { ack: 201 + 200 * i });
+  }
+  for (let i = 0; i < 4; i++) flow.at(2000 + i, { bytes: 100 });
+  for (let i = 1; i <= 4; i++) flow.at(2500 + i, { ack: 601 + 200 * i });
+  const before = flow.samples.length;
+  for (let i = 0; i < 20; i++) flow.at(100_000 + 19_000 * i, { bytes: 100, ack: 1401 + 200 * i });
+  expect(flow.samples).toHaveLength(before);
 });

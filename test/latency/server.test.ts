@@ -114,6 +114,26 @@ describe('server', () => {
     expect(client.of('server')).toEqual([]);
   });
 
+  it('an ACK that shows by its echo that it was late is none sent at once, and the flow goes on', () => {
+    const both = () => new AckAdvance('ack', ['request', 'server'], { flows: 64, backends: 1 });
+    const delayed = (estimator: Estimator, lateUs: number) => {
+      talk(estimator, { flow: 1 });
+      const client = talk(estimator, { requests: 30, thinkUs: () => 5000 });
+      const [us, stamp] = [400_000, 7_000_400];
+      client.at(us, { seq: 3001, bytes: 100, tsEcr: 7_000_165 });
+      client.at(us + 600 + lateUs, { ack: 6201, tsEcr: stamp });
+      const sampled = client.heard.filter((one) => one.us === us + 600 + lateUs);
+      client.at(us + 50_000, { bytes: 100, tsEcr: stamp }).at(us + 50_600, { ack: 6401, tsEcr: stamp + 50 });
+      return { sampled, after: client.heard.filter((one) => one.us === us + 50_600) };
+    };
+    expect(delayed(both(), 0).sampled.map(({ latency }) => Math.round(latency))).toEqual([600, 600]);
+    for (const lateUs of [3000, 18_000, 30_000]) {
+      const { sampled, after } = delayed(both(), lateUs);
+      expect(sampled).toEqual([]);
+      expect(after.map(({ kind }) => kind)).toEqual(['request', 'server']);
+    }
+  });
+
   it('an echo that is out of the possible is dropped', () => {
     const estimator = anEstimator();
     for (let flow = 0; flow < 3; flow++) talk(estimator, { flow });
