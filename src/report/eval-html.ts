@@ -43,7 +43,8 @@ export function evalHtml(result: EvalResult, timelines: readonly EvalTimeline[])
 <p>${plural(result.estimators.length, 'estimator')} of response latency, each shown the client->server packets of ${plural(result.captures.length, 'capture')} whose true latencies are known.</p>
 ${warningBox(result)}${tableSection(overviewTable(result))}<h2>Estimates over time</h2>
 <p>One panel per workload and backend, each with its own time and a logarithmic axis of latencies. The broad grey line is the truth,
-the median of each window; a good estimator stays inside it. <span class="only-mouse">Drag over a time to zoom in, double-click to zoom out.</span></p>
+the median of each window; a good estimator stays inside it. Where single samples tell nothing (kind server) an estimate is a mean, which lies above
+the median of latencies that scatter. <span class="only-mouse">Drag over a time to zoom in, double-click to zoom out.</span></p>
 ${legend(drawn)}
 <div class="panels">
 ${panels.map(({ timeline, backend, id }) => panel(id, result, timeline, backend, charts))}</div>
