@@ -51,6 +51,7 @@ function figure(result: SimulationResult): string {
   const height = panel.top + panels.length * (panel.height + panel.gap);
   const body = panels.map((one, i) => drawPanel(result, one, panel.top + i * (panel.height + panel.gap)));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
+<title>${result.scenario}: p99 and share over time under each policy</title>
 <style>
 text { fill: #57606a } .grid { stroke: #d0d7de } .span { fill: #f4eef0 } .bg { fill: #fff }
 @media (prefers-color-scheme: dark) { text { fill: #9aa4af } .grid { stroke: #2a3038 } .span { fill: #2a2328 } .bg { fill: #14171c } }
