@@ -45,6 +45,8 @@ export class Simulation {
   readonly #connections: Connections;
   readonly #clientRandom: readonly Random[];
   readonly #vipSeed: number;
+  /** By how many events each server is taken out. */
+  readonly #takenOut: Int32Array;
   /** Events by number: connections, then ticks of load balancers, arrivals of clients, and changes by the operator. */
   readonly #firstTick: number;
   readonly #firstArrival: number;
@@ -61,6 +63,7 @@ export class Simulation {
     this.#clientRandom = scenario.clients.map((_, c) => new Random(seed, streams.clients + c));
     this.balancers = Array.from({ length: scenario.balancers }, () => new Balancer(scenario, policies()));
     this.#vipSeed = vipSeedIpv4(avalanche(seed), 0x0a00_0001, 80, 6);
+    this.#takenOut = new Int32Array(scenario.servers.length);
     this.#firstTick = this.#connections.size;
     this.#firstArrival = this.#firstTick + scenario.balancers;
     this.#firstOrder = this.#firstArrival + scenario.clients.length;
@@ -116,8 +119,10 @@ export class Simulation {
     this.#queue.push(nowNs + this.#scenario.tickNs, this.#firstTick + index);
   }
 
+  /** A server is usable while nobody has taken it out: events may overlap. */
   #obey({ server, usable }: Order): void {
-    for (const balancer of this.balancers) balancer.setUsable(server, usable);
+    this.#takenOut[server]! += usable ? -1 : 1;
+    for (const balancer of this.balancers) balancer.setUsable(server, this.#takenOut[server] === 0);
   }
 
   /** An open-loop client has a request, which passes now unless it needs a new connection. */
@@ -127,7 +132,11 @@ export class Simulation {
     const { everyNs, perSecond } = rate!;
     const perNs = perSecond[Math.min(perSecond.length - 1, Math.floor(nowNs / everyNs))]! / 1e9;
     this.#queue.push(nowNs + this.#clientRandom[client]!.exponential() / perNs, this.#firstArrival + client);
-    const idle = this.#connections.takeIdle(client);
+    let idle = this.#connections.takeIdle(client);
+    while (idle >= 0 && this.#isOver(idle, nowNs)) {
+      this.#connections.setUnused(idle, client);
+      idle = this.#connections.takeIdle(client);
+    }
     if (idle >= 0) {
       this.#request(idle, nowNs);
       return;

@@ -182,6 +182,28 @@ events: [{from: 500ms, until: 1s, servers: [s2], drained: true}]`);
   });
 });
 
+it('a backend that is taken out twice is back when both are over', () => {
+  const scenario = aScenario(`
+servers: [{name: s1, service: 1ms, cores: 8}, {name: s2, service: 1ms, cores: 8}]
+clients: [{name: c, connections: 20, requests_per_connection: 10}]
+events:
+  - {from: 200ms, until: 800ms, servers: [s2], drained: true}
+  - {from: 400ms, until: 600ms, servers: [s2], drained: true}`);
+  const simulation = aSimulation(scenario);
+  const isUsableAt = (timeNs: number) => {
+    simulation.runUntil(timeNs);
+    return simulation.balancers[0]!.pool.isUsable(1);
+  };
+  expect([0.1e9, 0.3e9, 0.5e9, 0.7e9, 0.9e9].map(isUsableAt)).toEqual([true, false, false, false, true]);
+});
+
+it('open-loop connections end when they are old, also while they wait for a request', () => {
+  const { flows, requests } = atEnd(`
+servers: [{name: s1, service: 1ms}]
+clients: [{name: c, rate: 20, lifetime: 10ms}]`);
+  expect(flows / requests).toBeGreaterThan(0.8);
+});
+
 describe('several load balancers', () => {
   const simulation = atEnd(`
 load_balancers: 4
