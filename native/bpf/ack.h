@@ -23,6 +23,7 @@
 #define CLEAN_MIN 4
 /* More need not be counted. */
 #define CLEAN_MAX 7
+#define FADE_LOG2 11
 
 #define TCP_OPENS (TCP_SYN | TCP_ACK | TCP_RST)
 
@@ -111,11 +112,23 @@ static __always_inline int is_pure_ack(const struct packet *packet)
 	return !packet->payload_bytes && !(packet->tcp_flags & TCP_FIN);
 }
 
-/* Whether the client asks again as soon as it has the response, on average, as far as can be known. */
-static __always_inline int is_prompt(const struct inband_flow *line)
+/* The client goes about it in another way: how late it speaks is to be found out anew. */
+static __always_inline void forget_late(struct inband_flow *line)
 {
-	return line->late < late_max(line) &&
-	       (line->flags & INBAND_TCP_HEARD || !(line->trust & INBAND_TRUST_STAMPED));
+	line->late = 0;
+	line->flags &= ~INBAND_TCP_HEARD;
+}
+
+/* Whether the client asks again as soon as it has the response, on average, as far as can be known. */
+static __always_inline int is_prompt(struct inband_flow *line, int is_stamped, __s32 latency)
+{
+	if (line->late >= late_max(line))
+		return 0;
+	if (!(line->trust & INBAND_TRUST_STAMPED) || is_stamped)
+		return 1;
+	/* What was once known fades while it cannot be checked. */
+	line->late += latency >> FADE_LOG2;
+	return !!(line->flags & INBAND_TCP_HEARD);
 }
 
 /* Whether a latency may be one: nothing is answered sooner than the handshake was. */
@@ -206,9 +219,9 @@ static __always_inline void observe_single(struct xdp_md *context, struct inband
 		is_late = 2 * excess > 3LL * residence.tick_length + (handshake >> 2);
 	}
 	if (is_pure)
-		is_sample = residence.is_known || is_at_once;
+		is_sample = residence.is_known || (is_at_once && !residence.is_delayed);
 	else
-		is_sample = is_prompt(line);
+		is_sample = is_prompt(line, residence.is_known, latency);
 	if (is_sample && !is_late)
 		give(seen, INBAND_KIND_REQUEST, latency);
 	if (residence.is_known && residence.is_believed)
@@ -231,6 +244,7 @@ static __always_inline void count_clean(struct inband_flow *line, __u32 tick)
 	if (clean >= CLEAN_MIN && line->count == 1) {
 		clean = 0;
 		line->trust &= ~INBAND_TRUST_MAX;
+		forget_late(line);
 		line->response_count = with_high(line->response_count, INBAND_RESPONSE_BITS, 0);
 		line->flags &= ~(INBAND_TCP_PIPELINED | INBAND_TCP_MERGED | INBAND_TCP_SURPLUS | INBAND_TCP_EAGER |
 				 INBAND_TCP_RESPONDING | INBAND_TCP_ADVANCED);
@@ -276,8 +290,10 @@ __noinline int observe_advance(struct xdp_md *context, struct inband_flow *line,
 			begin_wlag(line);
 	} else if (flags & INBAND_TCP_PIPELINED) {
 		__s32 latency = advance_messages(line, counts, seen->tick, advance);
+		/* Nothing more is waited for: the client may have thought before it went on. */
+		int is_sample = is_pure_ack(packet) || line->count || is_prompt(line, 0, latency > 0 ? latency : 0);
 
-		if (latency >= 0 && is_possible(line, latency))
+		if (latency >= 0 && is_possible(line, latency) && is_sample)
 			give(seen, INBAND_KIND_PIPELINED, latency);
 	} else {
 		__s32 latency = seen->tick - line->head;
@@ -308,6 +324,8 @@ __noinline int begin_another(struct inband_flow *line, struct inband_signals *co
 		line->flags |= INBAND_TCP_EAGER;
 	if (line->flags & INBAND_TCP_MERGED)
 		return 0;
+	if (!(line->flags & INBAND_TCP_PIPELINED))
+		forget_late(line);
 	line->flags |= INBAND_TCP_PIPELINED;
 	is_more = !(line->flags & INBAND_TCP_FLIGHT) && line->count >= low_of(line->flight_max, INBAND_FLIGHT_BITS);
 	if (line->count < INBAND_FIFO_DEPTH && !is_more && !(line->flags & INBAND_TCP_SURPLUS)) {

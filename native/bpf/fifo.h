@@ -53,7 +53,8 @@ static __always_inline void push_message(struct inband_flow *line, struct inband
 	else
 		*ring_entry(line, line->count - 1) = tick;
 	line->count++;
-	if (line->flags & INBAND_TCP_PIPELINED && (line->trust & INBAND_TRUST_MAX) < INBAND_TRUST_MAX)
+	if ((line->flags & (INBAND_TCP_PIPELINED | INBAND_TCP_MERGED)) == INBAND_TCP_PIPELINED &&
+	    (line->trust & INBAND_TRUST_MAX) < INBAND_TRUST_MAX)
 		line->trust++;
 	count_request(counts, tick);
 }

@@ -32,6 +32,8 @@ struct residence {
 	__s32 tick_length;
 	int is_known;
 	int is_believed;
+	/* What seemed to be acknowledged at once was sent long before, by all that is known of the phase. */
+	int is_delayed;
 };
 
 /* A tick of the server's clock in units of 64 ns / 2^shift. */
@@ -132,18 +134,21 @@ __noinline int vote_once(struct inband_flow *line, struct inband_clock *clock, _
 
 /*
  * Narrows what is known of the phase by when the response may have left, after the beginning of the tick echoed if the
- * phase were 0; false if what was seen cannot be: the anchor is none (SYN cookies).
+ * phase were 0; false if what was seen cannot be: the anchor is none (SYN cookies), or an ACK taken for one sent at once
+ * was not.
  */
-__noinline int bound_phase(struct inband_flow *line, __s64 latest, __s64 earliest, __u32 tick, __s32 tick_length)
+__noinline int bound_phase(struct inband_flow *line, __s64 latest, __s64 earliest, struct residence *residence)
 {
-	__s32 least = (__u32)-latest;
-	__s32 most = (__u32)(tick_length - earliest);
+	__s32 least = (__u32)-latest, most, since, tick_length;
 	__s64 drift, min, max;
-	__s32 since;
+	__u32 count;
 
-	if (!line)
+	if (!line || !residence)
 		return 0;
-	since = tick - line->advance_tick;
+	tick_length = residence->tick_length;
+	most = (__u32)(tick_length - earliest);
+	count = low_of(line->phase_count, INBAND_PHASE_BITS);
+	since = residence->tick - line->advance_tick;
 	drift = since > 0 ? since >> DRIFT_LOG2 : 0;
 	if (!(line->flags & INBAND_TCP_BOUNDED)) {
 		line->flags |= INBAND_TCP_BOUNDED;
@@ -156,6 +161,11 @@ __noinline int bound_phase(struct inband_flow *line, __s64 latest, __s64 earlies
 	if (max > most)
 		max = most;
 	if (min > max) {
+		if (residence->is_at_once && count && line->phase_min - drift - most > tick_length >> 3) {
+			residence->is_delayed = 1;
+			line->phase_count = with_low(line->phase_count, INBAND_PHASE_BITS, count >> 1);
+			return 0;
+		}
 		if (least > 2 * tick_length || most < -tick_length) {
 			line->flags &= ~INBAND_TCP_ANCHORED;
 			return 0;
@@ -165,7 +175,7 @@ __noinline int bound_phase(struct inband_flow *line, __s64 latest, __s64 earlies
 		if (max < min)
 			max = min;
 	}
-	if (low_of(line->phase_count, INBAND_PHASE_BITS) < PHASE_COUNT_MAX)
+	if (count < PHASE_COUNT_MAX)
 		line->phase_count++;
 	line->phase_min = min;
 	line->phase_max = max;
@@ -202,16 +212,15 @@ __noinline int take_stamp(struct inband_flow *line, struct inband_clock *clock, 
 			  struct residence *residence)
 {
 	__s32 handshake, latency, age, tick_length, left, sent, half, stamped;
-	__u32 shift, length, ticks, tick;
+	__u32 shift, length, ticks;
 	__s64 earliest, size;
 
 	if (!line || !clock || !options || !residence || !options->has_timestamps || !options->ts_echo)
 		return 0;
 	handshake = line->handshake;
 	latency = residence->latency;
-	tick = residence->tick;
 	ticks = options->ts_echo - line->anchor_stamp;
-	age = tick - line->anchor_tick;
+	age = residence->tick - line->anchor_tick;
 	vote_once(line, clock, ticks, age - handshake, (__s64)latency - handshake);
 	if (clock->votes < VOTES_MIN)
 		return 0;
@@ -224,7 +233,7 @@ __noinline int take_stamp(struct inband_flow *line, struct inband_clock *clock, 
 	earliest = (__s64)left - handshake - PROMPT_MARGIN;
 	if (!residence->is_at_once || earliest < sent)
 		earliest = sent;
-	if (!bound_phase(line, (__s64)left - handshake, earliest, tick, tick_length))
+	if (!bound_phase(line, (__s64)left - handshake, earliest, residence))
 		return 0;
 	half = tick_length >> 1;
 	stamped = half - phase_of(line, half, clock_shift(clock)) - sent;
