@@ -297,32 +297,46 @@ export class AckAdvance implements Estimator {
   /** New data: another segment of a message, or the first of one. */
   #message(at: number, backend: number, tick: number, bytes: number): void {
     const w = this.#words;
-    const flags = w[at + word.flags]!;
     const count = w[at + word.count]!;
-    const isSame = bytes >= fullBytesMin && bytes === w[at + word.lastBytes]!;
     if (count === 0) {
-      const pause = (tick - w[at + word.advanceTick]!) | 0;
-      if ((flags & flag.pureAdvance) !== 0) {
-        if ((flags & flag.merged) === 0) this.#late(at, pause);
-        if (pause >= w[at + word.handshake]!) w[at + word.flags]! |= flag.lone;
-      }
-      w[at + word.flags]! |= flag.flight;
-      w[at + word.flightBytes] = 0;
-      this.#fifo.push(at, backend, tick);
-    } else if ((flags & flag.unfinished) !== 0 || (isSame && count === 1)) {
-      if (isSame) w[at + word.mss] = bytes;
-      this.#fifo.prolong(at, backend, tick);
+      this.#first(at, backend, tick);
     } else {
-      this.#another(at, backend, tick);
+      const isSame = bytes >= fullBytesMin && bytes === w[at + word.lastBytes]!;
+      if ((w[at + word.flags]! & flag.unfinished) !== 0 || (isSame && count === 1)) {
+        if (isSame) w[at + word.mss] = bytes;
+        this.#fifo.prolong(at, backend, tick);
+      } else {
+        this.#another(at, backend, tick);
+      }
     }
-    if ((w[at + word.flags]! & flag.flight) !== 0) this.#measureFlight(at, bytes);
+    const flags = w[at + word.flags]!;
+    if ((flags & flag.flight) !== 0) this.#measureFlight(at, bytes);
     const mss = w[at + word.mss]!;
-    const isFull = mss > 0 ? bytes % mss === 0 : isSame;
+    const isFull =
+      mss > 0
+        ? bytes >= mss && bytes % mss === 0
+        : bytes >= fullBytesMin && bytes === w[at + word.lastBytes]!;
     w[at + word.lastBytes] = bytes;
     w[at + word.flags] =
-      (w[at + word.flags]! & ~(flag.pureAdvance | flag.unfinished)) |
-      flag.asked |
-      (isFull ? flag.unfinished : 0);
+      (flags & ~(flag.pureAdvance | flag.unfinished)) | flag.asked | (isFull ? flag.unfinished : 0);
+  }
+
+  /** A message begins while nothing is in flight. */
+  #first(at: number, backend: number, tick: number): void {
+    const w = this.#words;
+    const flags = w[at + word.flags]!;
+    let begun = flags | flag.flight;
+    if ((flags & flag.pureAdvance) !== 0) {
+      const pause = (tick - w[at + word.advanceTick]!) | 0;
+      if ((flags & flag.merged) === 0) {
+        this.#late(at, pause);
+        begun |= flag.heard;
+      }
+      if (pause >= w[at + word.handshake]!) begun |= flag.lone;
+    }
+    w[at + word.flags] = begun;
+    w[at + word.flightBytes] = 0;
+    this.#fifo.push(at, backend, tick);
   }
 
   /** A message begins while others wait for their response: the first-flight gate. */

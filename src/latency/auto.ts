@@ -46,7 +46,7 @@ export class AutoEstimator implements Estimator {
   }
 
   observe(flow: number, backend: number, packet: Packet, now: Ns, emit: Emit): void {
-    this.#emit = emit;
+    if (this.#emit !== emit) this.#emit = emit;
     if (packet.proto === ipProtoTcp) this.#ack.observe(flow, backend, packet, now, emit);
     else this.#quic.observe(flow, backend, packet, now, this.#emitQuic);
     this.#gap.observe(flow, backend, packet, now, this.#emitGap);

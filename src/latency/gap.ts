@@ -132,6 +132,10 @@ export class GapEstimator implements Estimator {
       }
       if (packet.ack !== this.#words[4 * flow + ackWord]!) {
         this.#words[4 * flow + ackWord] = packet.ack;
+        if (packet.payloadLength > 1) {
+          this.#afterMove(flow, tick);
+          return;
+        }
         this.#bytes[16 * flow + flagsByte] = flags | moved;
       }
       // A keep-alive probe may carry one byte.
@@ -154,6 +158,14 @@ export class GapEstimator implements Estimator {
     if ((flags & full) === 0) {
       this.#count(flow, backend, gap, packet.proto === ipProtoTcp ? 0 : valleyBuckets, tick, emit);
     }
+  }
+
+  /** TCP data after the ACK number moved begins a batch of which nothing is known. */
+  #afterMove(flow: number, tick: number): void {
+    this.#words[4 * flow + lastWord] = tick;
+    this.#words[4 * flow + batchWord] = tick;
+    this.#bytes[16 * flow + flagsByte] = 0;
+    this.#bytes[16 * flow + cutByte] = noCut;
   }
 
   /** A SYN again makes the answer ambiguous (Karn); the packet that answers the only one ends the handshake. */

@@ -77,7 +77,9 @@ export class Stamp {
     const ticks = (packet.tsEcr - w[at + word.anchorStamp]!) | 0;
     const age = (tick - w[at + word.anchorTick]!) | 0;
     const handshake = w[at + word.handshake]!;
-    this.#vote(at, backend, ticks, (age - handshake) | 0, latency - handshake);
+    if (w[at + word.votes]! < voteLog2.length) {
+      this.#vote(at, backend, ticks, (age - handshake) | 0, latency - handshake);
+    }
     const known = this.#clocks.tick(backend);
     if (known === tickUnknown) return false;
     const { length, shift } = serverTicks[known]!;
@@ -117,7 +119,7 @@ export class Stamp {
     const w = this.#words;
     const votes = w[at + word.votes]!;
     // Negative spans, and those of 2^30 and more, have bits above.
-    if (votes >= voteLog2.length || span >>> voteLog2Max !== 0 || span >> voteLog2[votes]! === 0) return;
+    if (span >>> voteLog2Max !== 0 || span >> voteLog2[votes]! === 0) return;
     if (unsure > span >> 3) return;
     w[at + word.votes] = votes + 1;
     this.#clocks.vote(backend, ticks, span);
