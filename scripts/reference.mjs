@@ -1,4 +1,4 @@
-// node scripts/reference.mjs [--check]: what is made from the schema of the configuration, written or compared.
+// node scripts/reference.mjs [--check]: what is made from the schema of the configuration and from the metrics, written or compared.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -15,7 +15,13 @@ const project = ['-p', join(root, 'tsconfig.build.json'), '--outDir', built, '--
 spawnSync(compiler, project);
 const { referenceText, schemaText } = await import(pathToFileURL(join(built, 'config/reference.js')).href);
 
-const files = { 'docs/configuration.md': referenceText(), 'config/inband.schema.json': schemaText() };
+const { metricsReference } = await import(pathToFileURL(join(built, 'admin/metrics-reference.js')).href);
+
+const files = {
+  'docs/configuration.md': referenceText(),
+  'config/inband.schema.json': schemaText(),
+  'docs/metrics.md': metricsReference(),
+};
 for (const [name, text] of Object.entries(files)) {
   const path = join(root, name);
   if (!values.check) writeFileSync(path, text);

@@ -14,7 +14,7 @@ const packages = [
   ...['g++', 'make', 'python3', 'libpcap-dev'],
   ...['iproute2', 'ethtool', 'procps', 'util-linux', 'memcached'],
 ];
-const testPackages = ['chromium'];
+const testPackages = ['chromium', 'prometheus'];
 /** npm leaves out what it cannot build of these. */
 const optional = ['cap', 'raw-socket'];
 
