@@ -102,16 +102,15 @@ export class Fifo {
   /** How many responses so many bytes are: several if all are of one size. */
   #responses(at: number, bytes: number): number {
     const w = this.#words;
-    const size = w[at + word.responseBytes]!;
-    const known = w[at + word.responseCount]!;
+    const size = w[at + word.response]! & 0xffff;
+    const known = w[at + word.response]! >> 16;
     const mss = w[at + word.mss]!;
     const isMany =
       size > 0 && known >= equalMin && bytes > size && bytes <= fifoDepth * size && bytes % size === 0;
-    if (bytes < mss) {
-      if (bytes === size) w[at + word.responseCount] = Math.min(equalMax, known + 1);
+    if (bytes < mss && bytes <= 0xffff) {
+      if (bytes === size) w[at + word.response] = (Math.min(equalMax, known + 1) << 16) | size;
       else if (size === 0 || bytes % size !== 0) {
-        w[at + word.responseCount] = Math.max(0, known - 1);
-        if (known <= 1) w[at + word.responseBytes] = bytes;
+        w[at + word.response] = known <= 1 ? bytes : ((known - 1) << 16) | size;
       }
     }
     if ((w[at + word.flags]! & flag.responding) !== 0) return 0;

@@ -93,7 +93,7 @@ export class Stamp {
     const half = tickLength >> 1;
     const stamped = (half - this.#phase(at, half, this.#clocks.shift(backend)) - sent) | 0;
     if (Math.abs(stamped) > latency + 2 * tickLength) return false;
-    this.isBelieved = this.#clocks.check(backend, -sent, latency - handshake + sent, tickLength);
+    this.isBelieved = this.#clocks.check(backend, 0 - sent, latency - handshake + sent, tickLength);
     this.residence = isAtOnce ? latency - handshake : stamped;
     return true;
   }
@@ -144,7 +144,7 @@ export class Stamp {
       w[at + word.phaseMax] = tickLength;
     }
     const drift = Math.max(0, (tick - w[at + word.advanceTick]!) | 0) >> driftLog2;
-    const least = -latest | 0;
+    const least = (0 - latest) | 0;
     const most = (tickLength - earliest) | 0;
     let min = Math.max(w[at + word.phaseMin]! - drift, least);
     let max = Math.min(w[at + word.phaseMax]! + drift, most);

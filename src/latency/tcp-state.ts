@@ -17,43 +17,42 @@ export const word = {
   /** Payload of a full segment, 0 if it is not known; payload of the last one. */
   mss: 7,
   lastBytes: 8,
-  /** Whether the flow's pairing is believed. */
+  /** Whether the flow's pairing is believed; samples in a row that came too early. */
   distrust: 9,
-  /** Samples in a row that came too early. */
-  early: 32,
-  /** When the SYN came, and the server's timestamp in its answer. */
-  anchorTick: 10,
-  anchorStamp: 11,
-  /** Bounds of the fraction of the server's tick that had passed at its SYN-ACK, as durations. */
-  phaseMin: 12,
-  phaseMax: 13,
-  /** Votes cast on the server's tick. */
-  votes: 14,
-  /** Responses that `phaseMin` and `phaseMax` are from, at most `phaseCountMax`. */
-  phaseCount: 30,
-  /** Lone exchanges since the last message that was none. */
-  clean: 31,
+  early: 10,
   /** When the ACK number last advanced; of merged flows, first advanced since the last data. */
-  advanceTick: 15,
+  advanceTick: 11,
   /** Bytes sent since nothing was in flight; most of them, and most messages, before any was answered. */
-  flightBytes: 16,
-  flightBytesMax: 17,
-  flightMax: 18,
-  /** Messages since the flow was found to be pipelined. */
-  trust: 19,
-  /** Size of responses that come again and again, and how often it did. */
-  responseBytes: 20,
-  responseCount: 21,
+  flightBytes: 12,
+  flightBytesMax: 13,
+  flightMax: 14,
+  /** When the SYN came, and the server's timestamp in its answer. */
+  anchorTick: 15,
+  anchorStamp: 16,
+  /** Bounds of the fraction of the server's tick that had passed at its SYN-ACK, as durations. */
+  phaseMin: 17,
+  phaseMax: 18,
+  /** Votes cast on the server's tick. */
+  votes: 19,
+  /** Responses that `phaseMin` and `phaseMax` are from, at most `phaseCountMax`. */
+  phaseCount: 20,
+  /** Lone exchanges since the last message that was none. */
+  clean: 21,
+  /** Messages since the flow was found to be pipelined; of merged flows, segments found where they were expected. */
+  trust: 22,
+  /** Size of responses that come again and again, below 2^16, and 2^16 times how often it did. */
+  response: 23,
   /** Of flows whose messages are counted: when the others in flight were sent, from `ringAt` on. */
-  ringAt: 22,
-  ring: 23,
+  ringAt: 24,
+  ring: 25,
   /** Of merged flows: the segment whose response is awaited, its payload (0: none), and when it was sent. */
-  probeSeq: 23,
-  probeBytes: 24,
-  probeTick: 25,
+  probeSeq: 25,
+  probeBytes: 26,
+  probeTick: 27,
 } as const;
 
-export const stride = 36;
+/** Two cache lines; most packets touch the first alone, and those with timestamps both. */
+export const stride = 32;
 
 export const flag = {
   /** Opened by a SYN that is not answered; the SYN was sent again. */
