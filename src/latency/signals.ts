@@ -19,7 +19,10 @@ export interface BackendSignals {
   readonly retransmits: number;
   /** Connections that the client reset. */
   readonly resets: number;
-  /** Requests without evidence of a response now; an upper bound, as a client may have a response and not say so yet. */
+  /**
+   * Requests without evidence of a response now; an upper bound of flows with one request at a time, as a client may have a
+   * response and not say so yet. A flow whose requests cannot be told apart, several in a segment, counts as one.
+   */
   readonly inFlight: number;
   /** Age in ns of the oldest of those; 0 without one. */
   readonly oldestNs: number;
