@@ -24,7 +24,7 @@ curl --unix-socket /run/inband/inband.sock http://localhost/metrics
 
 \`config/prometheus\` has a scrape configuration and alert rules, \`config/grafana/inband.json\` a dashboard to import.
 Names and labels are stable within a major version. Nothing is counted per packet for them, and a scrape is made in
-slices of a quarter of a millisecond between which the control loop runs: values of one scrape may be that far apart.`;
+slices of a tenth of a millisecond between which the control loop runs: values of one scrape may be that far apart.`;
 
 const seconds = (boundNs: number): string => `${boundNs / 1e9}`;
 

@@ -24,6 +24,9 @@ export function headLines(name: string, type: MetricType, help: string): string 
   return `# HELP ${name} ${help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}\n# TYPE ${name} ${type}\n`;
 }
 
+/** A longer part takes the kernel about as long to send as it took to make. */
+const partLengthMax = 32_768;
+
 /**
  * Lines joined to texts, each made within about `sliceMs`; between two the event loop has a turn, so that timers wait
  * no longer than that. What the lines say of one moment and of the next may differ by what happened between.
@@ -33,7 +36,7 @@ export async function* slices(lines: Iterable<string>, sliceMs: number): AsyncGe
   let startMs = performance.now();
   for (const line of lines) {
     text += line;
-    if (performance.now() - startMs < sliceMs) continue;
+    if (text.length < partLengthMax && performance.now() - startMs < sliceMs) continue;
     yield text;
     text = '';
     await new Promise((resolve) => setImmediate(resolve));

@@ -6,7 +6,7 @@ import { headLines, labelText, type MetricType, sampleLine, slices } from './met
 import type { BalancerView, ServiceView } from './view.ts';
 
 /** A part of a scrape is made within this time: the control loop's tick, of 1 ms or more, waits no longer for it. */
-const sliceMs = 0.25;
+const sliceMs = 0.1;
 /** What follows the other labels of a bucket, and of a decision. */
 const boundLabels = [...bucketBoundsNs.map((boundNs) => String(boundNs / 1e9)), '+Inf'].map(
   (le) => `,${labelText({ le })}`,

@@ -14,7 +14,7 @@ const bytesMax = 4 << 20;
 /** The latest decisions are shown, over all vips. */
 const decisionsMax = 100;
 /** As in a scrape: what is done at once ends before a tick is due again. */
-const sliceMs = 0.25;
+const sliceMs = 0.1;
 
 /** A vip with its windows of the kind that the policy acts on. */
 interface Watched {
