@@ -229,13 +229,12 @@ export class LoadBalancer {
 
   #view(): BalancerView {
     const balancer = this;
-    const { slots, flows: flowsCapacity, tickNs, interface: link } = this.#options;
+    const { flows: flowsCapacity, tickNs, interface: link } = this.#options;
     return {
       version: packageVersion(),
       interface: link,
       datapath: this.#datapath,
       flowsCapacity,
-      slots,
       tickNs,
       services: this.#services,
       get uptimeNs() {

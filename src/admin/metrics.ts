@@ -41,7 +41,7 @@ export interface Metric {
   readonly type: MetricType;
   readonly help: string;
   readonly labels: readonly string[];
-  /** Bases of lines: a histogram has several. */
+  /** Its lines; `name` is its own. */
   samples(scrape: Scrape, name: string): Iterable<string>;
 }
 

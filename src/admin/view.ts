@@ -25,8 +25,6 @@ export interface BalancerView {
   readonly datapath: Datapath;
   /** Flows that the table was made for. */
   readonly flowsCapacity: number;
-  /** Slots of each vip's table. */
-  readonly slots: number;
   readonly tickNs: Ns;
   readonly uptimeNs: number;
   readonly ticks: number;

@@ -83,7 +83,6 @@ export function aStage(options: StageOptions = {}): Stage {
     interface: 'eth0',
     datapath,
     flowsCapacity: 1_000,
-    slots: 65_537,
     tickNs: ns(1e6),
     uptimeNs: 2.5e9,
     ticks: 2_500,

@@ -265,7 +265,14 @@ function makePlot(UPlot: typeof uPlot, state: State, chart: Chart, data: uPlot.A
     ],
     scales: {
       x: { time: true },
-      y: isLog ? { distr: 3, range: latencyRange } : { range: (_plot, _min, max) => [0, roomAbove(max)] },
+      y: isLog
+        ? { distr: 3, range: latencyRange }
+        : {
+            range: (_plot, _min, max) => [
+              0,
+              chart.unit === 'percent' ? Math.min(100, roomAbove(max)) : roomAbove(max),
+            ],
+          },
     },
     axes: [
       { ...axis, size: 30, space: 80, values: (_plot, ticks) => ticks.map(timeText) },
