@@ -132,6 +132,7 @@ export class Wrapper {
 
   testRun(frame: Uint8Array, options: TestRunOptions, turns: Turns = { frame, packets: 0 }): void {
     this.#memory.setUint32(this.#at('odd_bit'), turns.packets, true);
+    this.#memory.setUint32(this.#at('answering'), frame === frames.ack ? 1 : 0, true);
     this.#memory.setUint32(this.#at('data_bytes'), frame.length - frames.ack.length, true);
     this.#memory.setUint16(this.#at('even'), frame[flagsAt]! | (frame[flagsAt + 1]! << 8), true);
     this.#memory.setUint16(this.#at('odd'), turns.frame[flagsAt]! | (turns.frame[flagsAt + 1]! << 8), true);

@@ -25,8 +25,9 @@ struct {
 volatile __u64 packets;
 /* Packets ever, from which sequence numbers follow. */
 volatile __u64 sent;
-/* The server's timestamp, in ms, that clients echo. */
+/* The server's timestamp, in ms, that clients echo; it stands still while they answer handshakes, with that of the SYN-ACK. */
 volatile __u32 stamp_ms;
+volatile __u32 answering;
 /* log2 of flow_mask + 1. */
 volatile __u32 flow_bits;
 /* Bytes of data in each packet, and of responses that clients acknowledge with each. */
@@ -70,7 +71,8 @@ int wrap(struct xdp_md *context)
 		__u64 now_ns = bpf_ktime_get_ns();
 
 		chunk_start_ns[number / CHUNK_PACKETS % CHUNKS] = now_ns;
-		stamp_ms = now_ns / 1000000;
+		if (!answering)
+			stamp_ms = now_ns / 1000000;
 	}
 	turn = sent++ >> (flow_bits & 31);
 	/* Multiplied by an odd number, so that neighbours in time are no neighbours in address. */

@@ -380,7 +380,7 @@ static __always_inline void observe_message(struct inband_flow *line, struct inb
 	}
 	if (line->flags & INBAND_TCP_FLIGHT)
 		measure_flight(line, bytes);
-	is_full = line->mss ? !(bytes % line->mss) : is_same;
+	is_full = line->mss ? bytes >= line->mss && !(bytes % line->mss) : is_same;
 	line->last_bytes = bytes;
 	line->flags &= ~(INBAND_TCP_PURE_ADVANCE | INBAND_TCP_UNFINISHED);
 	line->flags |= INBAND_TCP_ASKED | (is_full ? INBAND_TCP_UNFINISHED : 0);

@@ -75,14 +75,17 @@ static __always_inline void *entry(void *map, __u32 index)
 	return bpf_map_lookup_elem(map, &index);
 }
 
-/* The number of a word's highest bit; 0 for 0. */
-static __always_inline __u32 log2_of(__u32 word)
+/* The number of a word's highest bit, without branches that latencies would have mispredicted; 0 for 0. */
+static __always_inline __u32 log2_of(__u64 word)
 {
-	__u32 bit = 0;
+	__u64 bit = 0;
 
-	for (__u32 bits = 16; bits; bits /= 2) {
-		if (word >> bit >> bits)
-			bit += bits;
+	for (__u32 bits = 32; bits; bits /= 2) {
+		/* The top bit of a negative number: the word has bits beyond these. */
+		__u64 more = (((1ULL << bits) - 1 - word) >> 63) * bits;
+
+		word >>= more;
+		bit += more;
 	}
 	return bit;
 }

@@ -13,16 +13,12 @@
 static __always_inline __u32 bin_of(__u64 latency_ns)
 {
 	__u64 units = latency_ns >> INBAND_BIN_UNIT_BITS;
-	__u32 octave = 0;
+	__u32 octave;
 
 	if (units < 1 << INBAND_BIN_SUB_BITS)
 		return units;
-	for (int bits = 32; bits; bits /= 2) {
-		if (units >> octave >> bits)
-			octave += bits;
-	}
-	/* The octave counts from the first that is not linear; of the bits below the top one, the first four count. */
-	octave -= INBAND_BIN_SUB_BITS;
+	/* Of the bits below the top one, the first four count; the first octave is the one that is not linear. */
+	octave = log2_of(units) - INBAND_BIN_SUB_BITS;
 	return (octave << INBAND_BIN_SUB_BITS) + (units >> octave);
 }
 
