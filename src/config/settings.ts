@@ -59,7 +59,7 @@ export interface Settings {
   readonly user?: string;
 }
 
-/** What nobody has to say. Flows are those of a busy node: 128 MB of memory. */
+/** What nobody has to say. Flows are those of a busy node: 256 MB of memory. */
 export const settingsDefault: Omit<Settings, 'interface' | 'vips'> = {
   datapath: 'auto',
   answerArp: false,
