@@ -175,8 +175,8 @@ export class LoadBalancer {
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#dashboard?.stop();
-    this.#datapath.close();
     await this.#http?.close();
+    this.#datapath.close();
     await this.#admin?.close();
     this.#log.info({ event: 'stopped' });
   }
