@@ -132,16 +132,12 @@ static __always_inline int is_prompt(struct inband_flow *line, int is_stamped, _
 }
 
 /* Whether a latency may be one: nothing is answered sooner than the handshake was. */
-__noinline int is_possible(struct inband_flow *line, __s32 latency)
+static __always_inline int is_possible(struct inband_flow *line, __s32 latency)
 {
-	__u32 distrust, early;
-	__s32 handshake;
+	__u32 distrust = low_of(line->distrust, INBAND_DISTRUST_BITS);
+	__u32 early = line->flight_max >> INBAND_FLIGHT_BITS;
+	__s32 handshake = line->handshake;
 
-	if (!line)
-		return 0;
-	distrust = low_of(line->distrust, INBAND_DISTRUST_BITS);
-	early = line->flight_max >> INBAND_FLIGHT_BITS;
-	handshake = line->handshake;
 	if (4LL * latency < 3LL * handshake) {
 		if (early < EARLY_MAX) {
 			__u32 more = distrust + DISTRUST_STEP;
@@ -260,27 +256,19 @@ static __always_inline void note_pure_advance(struct inband_flow *line, const st
 }
 
 /* New bytes from the server have reached the client: so many. */
-__noinline int observe_advance(struct xdp_md *context, struct inband_flow *line, const struct packet *packet,
-			       struct seen *seen, __u32 advance)
+static __always_inline void observe_advance(struct xdp_md *context, struct inband_flow *line,
+					    const struct packet *packet, struct inband_signals *counts,
+					    struct inband_clock *clock, struct seen *seen, __u32 advance)
 {
-	struct inband_signals *counts;
-	struct inband_gaps *gaps;
-	__u16 flags;
+	__u16 flags = line->flags;
 
-	if (!line || !packet || !seen)
-		return -1;
-	counts = entry(&signals, seen->cell);
-	gaps = entry(&gap_counts, seen->cell);
-	if (!counts || !gaps)
-		return -1;
-	flags = line->flags;
 	if (flags & INBAND_TCP_PIPELINED)
 		count_clean(line, seen->tick);
 	if (flags & INBAND_TCP_MERGED) {
 		advance_wlag(line, seen->tick);
 		answer_message(line, counts);
 		note_pure_advance(line, packet);
-		return 0;
+		return;
 	}
 	if (!line->count) {
 		line->flags &= ~INBAND_TCP_TAINTED;
@@ -298,14 +286,14 @@ __noinline int observe_advance(struct xdp_md *context, struct inband_flow *line,
 	} else {
 		__s32 latency = seen->tick - line->head;
 
-		answer_message(line, counts);
+		counts->responses++;
+		pop_here(line, counts);
 		if (!(flags & INBAND_TCP_TAINTED) && latency >= 0 && is_possible(line, latency))
-			observe_single(context, line, packet, &gaps->clock, seen, latency);
+			observe_single(context, line, packet, clock, seen, latency);
 	}
 	line->advance_tick = seen->tick;
 	line->flags &= ~INBAND_TCP_FLIGHT;
 	note_pure_advance(line, packet);
-	return 0;
 }
 
 /* A message begins while others wait for their response: the first-flight gate. */
@@ -395,25 +383,21 @@ static __always_inline void observe_again(struct inband_flow *line, struct inban
 		line->flags |= INBAND_TCP_TAINTED;
 }
 
-__noinline int observe_data(struct inband_flow *line, const struct packet *packet, struct inband_signals *counts,
-			    struct seen *seen)
+static __always_inline void observe_data(struct inband_flow *line, const struct packet *packet,
+					 struct inband_signals *counts, struct seen *seen)
 {
-	__u32 bytes, end;
-	__s32 beyond;
+	__u32 bytes = packet->payload_bytes;
+	__u32 end = packet->seq + bytes;
+	__s32 beyond = end - line->snd_max;
 
-	if (!line || !packet || !counts || !seen)
-		return -1;
-	bytes = packet->payload_bytes;
-	end = packet->seq + bytes;
-	beyond = end - line->snd_max;
 	if (beyond > ADVANCE_MAX)
-		return 0;
+		return;
 	counts->segments++;
 	if (beyond <= 0) {
 		/* A keep-alive probe may carry the last byte again (RFC 9293, 3.8.4). */
 		if (bytes > 1)
 			observe_again(line, counts);
-		return 0;
+		return;
 	}
 	if (packet->seq != line->snd_max) {
 		if (beyond < (__s32)bytes)
@@ -429,12 +413,11 @@ __noinline int observe_data(struct inband_flow *line, const struct packet *packe
 		if (latency >= 0 && is_possible(line, latency))
 			give(seen, INBAND_KIND_PIPELINED, latency);
 	}
-	return 0;
 }
 
 /* One more packet of a flow that has not paused for too long. */
 static __always_inline void observe_ack(struct xdp_md *context, struct inband_flow *line, const struct packet *packet,
-					struct inband_signals *counts, struct seen *seen)
+					struct inband_signals *counts, struct inband_clock *clock, struct seen *seen)
 {
 	__s32 advance;
 
@@ -452,7 +435,7 @@ static __always_inline void observe_ack(struct xdp_md *context, struct inband_fl
 		/* A pure ACK of one more may be that of the server's FIN. */
 		if (advance == 1 && !packet->payload_bytes)
 			line->flags |= INBAND_TCP_TAINTED;
-		observe_advance(context, line, packet, seen, advance);
+		observe_advance(context, line, packet, counts, clock, seen, advance);
 	}
 	if (packet->payload_bytes)
 		observe_data(line, packet, counts, seen);

@@ -73,7 +73,7 @@ __noinline int observe_auto(struct xdp_md *context, struct inband_flow *line, co
 		return 0;
 	}
 	if (packet->proto == IPPROTO_TCP) {
-		observe_ack(context, line, packet, counts, seen);
+		observe_ack(context, line, packet, counts, &gaps->clock, seen);
 	} else {
 		ticks = observe_quic(context, line, packet, seen->tick);
 		if (ticks >= 0)

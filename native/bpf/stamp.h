@@ -137,19 +137,16 @@ __noinline int vote_once(struct inband_flow *line, struct inband_clock *clock, _
  * phase were 0; false if what was seen cannot be: the anchor is none (SYN cookies), or an ACK taken for one sent at once
  * was not.
  */
-__noinline int bound_phase(struct inband_flow *line, __s64 latest, __s64 earliest, struct residence *residence)
+static __always_inline int bound_phase(struct inband_flow *line, __s64 latest, __s64 earliest,
+				       struct residence *residence)
 {
-	__s32 least = (__u32)-latest, most, since, tick_length;
-	__s64 drift, min, max;
-	__u32 count;
+	__u32 count = low_of(line->phase_count, INBAND_PHASE_BITS);
+	__s32 since = residence->tick - line->advance_tick;
+	__s64 drift = since > 0 ? since >> DRIFT_LOG2 : 0, min, max;
+	__s32 tick_length = residence->tick_length;
+	__s32 least = (__u32)-latest;
+	__s32 most = (__u32)(tick_length - earliest);
 
-	if (!line || !residence)
-		return 0;
-	tick_length = residence->tick_length;
-	most = (__u32)(tick_length - earliest);
-	count = low_of(line->phase_count, INBAND_PHASE_BITS);
-	since = residence->tick - line->advance_tick;
-	drift = since > 0 ? since >> DRIFT_LOG2 : 0;
 	if (!(line->flags & INBAND_TCP_BOUNDED)) {
 		line->flags |= INBAND_TCP_BOUNDED;
 		line->phase_max = tick_length;
@@ -221,7 +218,8 @@ __noinline int take_stamp(struct inband_flow *line, struct inband_clock *clock, 
 	latency = residence->latency;
 	ticks = options->ts_echo - line->anchor_stamp;
 	age = residence->tick - line->anchor_tick;
-	vote_once(line, clock, ticks, age - handshake, (__s64)latency - handshake);
+	if (line->distrust >> INBAND_DISTRUST_BITS < VOTES_PER_FLOW)
+		vote_once(line, clock, ticks, age - handshake, (__s64)latency - handshake);
 	if (clock->votes < VOTES_MIN)
 		return 0;
 	length = server_tick(clock->tick, &shift);
