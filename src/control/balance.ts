@@ -10,15 +10,19 @@ import { Silence } from './silence.ts';
 export const balanceSettings = {
   alpha: numberSetting('fraction of all traffic that one step moves at most', 0.2, 1e-6, 1),
   slow: numberSetting("ratio to the others' latency above which a backend is slow", 1.25, 1.01, 10),
-  floor: numberSetting('fraction of its weight that a slow backend keeps', 0.04, 0.001, 1),
+  floor: numberSetting('fraction of its weight that a slow backend keeps at most', 0.04, 0.001, 1),
 } as const;
 
 /** A step takes at most this part of what a backend has. */
 const stepFraction = 0.5;
+/** All slow backends together keep at most this much of all traffic to be seen by: less than what makes the p99. */
+const seenFraction = 0.005;
 /** Within this part of the octaves that make it slow nothing speaks against a backend; between the two nothing moves. */
 const finePart = 0.4;
 /** Where windows scatter by this many octaves, shares return half as fast. */
 const calmOctaves = 0.3;
+/** ... and where they scatter by less than this, what is fine is surely so: twice as fast. */
+const steadyOctaves = 0.1;
 /** Steps are full from this ratio on above that of a slow one: at 2.25 times the others' latency where nothing scatters. */
 const fullExcess = 1;
 /** ... and when that is sure by this many octaves more: what is hardly sure is by far more often chance. */
@@ -60,6 +64,8 @@ class State {
   /** 1: answers; 1: may be given more, as it is not known to be slow either. */
   readonly answering: Uint8Array;
   readonly fine: Uint8Array;
+  /** Weight of all that can be used but may not be given more. */
+  otherWeight = 0;
 
   readonly kind: string;
 
@@ -85,9 +91,10 @@ class State {
  * sure a difference is by how windows scattered before: where queues make equal servers differ it takes its time, and
  * where latencies are steady it is quick. A backend that is surely more than 25 % slower loses up to half of its share per
  * step of 10 ms, the less the closer it is to that; it keeps what it carries over twice its ratio, since what moves is
- * new flows only, and 4 % of its weight to be seen by. A jump to twice the latency is not waited for, and a backend that
- * leaves requests unanswered while others answer is left at once. What nothing speaks against returns to its weight within
- * a second, more slowly the more often that was wrong. Backends without fresh samples are not judged.
+ * new flows only, and to be seen by 4 % of its weight, all slow ones together 0.5 % of all traffic. A jump to twice the
+ * latency is not waited for, and a backend that leaves requests unanswered while others answer is left at once. What
+ * nothing speaks against returns to its weight within a second, twice as fast where windows hardly scatter, more slowly
+ * the more often that was wrong. Backends without fresh samples are not judged.
  */
 export class Balance implements Policy {
   readonly name = 'balance';
@@ -155,11 +162,14 @@ export class Balance implements Policy {
   }
 
   /** Marks the backends that may be given more: usable, answering, and not known to be slow. */
-  #judge({ usable }: PolicyInput, { evidence, silence, answering, fine }: State): void {
+  #judge({ usable, weights }: PolicyInput, state: State): void {
+    const { evidence, silence, answering, fine } = state;
+    state.otherWeight = 0;
     for (let b = 0; b < usable.length; b++) {
       const maySlow = evidence.isFresh(b) && (evidence.isOpen(b) || evidence.ratio(b) > this.#slow);
       answering[b] = usable[b] === 1 && silence.silent[b] === 0 ? 1 : 0;
       fine[b] = maySlow ? 0 : answering[b]!;
+      if (usable[b] === 1 && fine[b] === 0) state.otherWeight += weights[b]!;
     }
   }
 
@@ -191,8 +201,14 @@ export class Balance implements Policy {
     const excess = Math.min(1, (2 ** ratio - this.#settings.slow) / fullExcess) * margin ** 3;
     const part = (stepFraction * excess) / (1 + 0.5 * evidence.deviation(b));
     const carried = this.#carried(b, evidence) / (carriedRatio * 2 ** ratio);
-    const floor = Math.max(this.#settings.floor * input.weights[b]!, carried);
+    const floor = Math.max(this.#floor(b, input, state), carried);
     return this.#take(b, part, floor, cause, input, state);
+  }
+
+  /** What a slow backend keeps to be seen by: part of its weight, less where all that are slow would have too much. */
+  #floor(b: number, { weights }: PolicyInput, { fine, otherWeight }: State): number {
+    const slow = fine[b] === 1 ? otherWeight + weights[b]! : otherWeight;
+    return Math.min(this.#settings.floor, seenFraction / slow) * weights[b]!;
   }
 
   /** What a backend carries of all requests, whatever its share of new flows. */
@@ -255,7 +271,8 @@ export class Balance implements Policy {
     if (returning[b] === 1 && ratio < this.#slow) return 1;
     const fine = finePart * this.#slow;
     if (ratio >= this.#slow) return 0;
-    const pace = gains[b]! / (1 + (evidence.deviation(b) / calmOctaves) ** 2);
+    const deviation = evidence.deviation(b);
+    const pace = ((deviation < steadyOctaves ? 2 : 1) * gains[b]!) / (1 + (deviation / calmOctaves) ** 2);
     return ratio <= fine ? pace : (pace * (this.#slow - ratio)) / (this.#slow - fine);
   }
 
