@@ -72,7 +72,7 @@ class State {
   constructor({ now, usable, kind }: PolicyInput) {
     const { length } = usable;
     this.kind = kind;
-    this.evidence = new Evidence(length, now);
+    this.evidence = new Evidence(length, kind, now);
     this.jumps = new Jumps(length);
     this.silence = new Silence(length, now);
     this.wasUsable = usable.slice();

@@ -22,11 +22,21 @@ const levelNs = 50e6;
 const levelBeforeNs = 3e9;
 /** Octaves from the middle of the pool at which a backend counts at most for others. */
 const outlierOctaves = 2;
-/** Latencies are compared as ratios, except that this much is added: a few microseconds more are no slower server. */
-const softNs = 5e3;
+/**
+ * Latencies are compared as ratios, except that this much is added: a few microseconds more are no slower server. Of stamps
+ * half a tick of the clock that most servers have, 1 ms: what a flow's stamps are off by does not average out over its
+ * samples, and differs between backends with few flows.
+ */
+const softNsDefault = 5e3;
+const softNsServer = 500e3;
 
-/** Octaves above 1 ns. */
-export function octaves(latencyNs: number): number {
+/** What is added to latencies of a kind before they are compared, in ns. */
+export function softNsOf(kind: string): number {
+  return kind === 'server' ? softNsServer : softNsDefault;
+}
+
+/** Octaves above 1 ns of a latency to which `softNs` is added. */
+export function octaves(latencyNs: number, softNs: number): number {
   return Math.log2(Math.max(0, latencyNs) + softNs);
 }
 
@@ -36,6 +46,7 @@ export function octaves(latencyNs: number): number {
  * scattered before. Ratios are in octaves: 1 is twice the others' latency.
  */
 export class Comparison {
+  readonly #softNs: number;
   readonly #octaves: Float64Array;
   readonly #latest: Float64Array;
   readonly #recent: Float64Array;
@@ -55,8 +66,9 @@ export class Comparison {
   #levelBefore = Number.NaN;
   #comparedNs = 0;
 
-  constructor(backends: number) {
+  constructor(backends: number, kind: string) {
     const none = () => new Float64Array(backends);
+    this.#softNs = softNsOf(kind);
     this.#octaves = none();
     this.#latest = none();
     this.#recent = none();
@@ -70,7 +82,7 @@ export class Comparison {
 
   /** Takes a backend's latency over its latest window. */
   take(b: number, latencyNs: number): void {
-    this.#octaves[b] = octaves(latencyNs);
+    this.#octaves[b] = octaves(latencyNs, this.#softNs);
   }
 
   /** Compares all that count, and observes the ratios of those that were taken. */
@@ -98,7 +110,7 @@ export class Comparison {
 
   /** Average of all backends that count but one, in ns; that of all with -1, NaN without any. */
   othersNs(b: number): number {
-    return 2 ** this.#others(b) - softNs;
+    return 2 ** this.#others(b) - this.#softNs;
   }
 
   /** A backend's ratio on average, in octaves. */

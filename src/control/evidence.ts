@@ -43,7 +43,7 @@ export class Evidence {
   #settledNs = Number.NEGATIVE_INFINITY;
   #now: Ns;
 
-  constructor(backends: number, now: Ns) {
+  constructor(backends: number, kind: string, now: Ns) {
     const none = () => new Float64Array(backends);
     this.latencyNs = none();
     this.spanNs = none().fill(windowNs);
@@ -51,8 +51,8 @@ export class Evidence {
     this.takenNs = none().fill(Number.NEGATIVE_INFINITY);
     this.rates = none();
     this.taken = new Uint8Array(backends);
-    this.#typical = new Comparison(backends);
-    this.#mean = new Comparison(backends);
+    this.#typical = new Comparison(backends, kind);
+    this.#mean = new Comparison(backends, kind);
     this.#startedNs = none().fill(now);
     this.#ignoredNs = none();
     this.#counts = new Uint8Array(backends);

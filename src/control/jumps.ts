@@ -1,4 +1,4 @@
-import { octaves } from './comparison.ts';
+import { octaves, softNsOf } from './comparison.ts';
 import type { PolicyInput } from './policy.ts';
 
 /** A jump exceeds what pairs of looks reached before by this many octaves: it is at least twice the pool's latency. */
@@ -39,14 +39,15 @@ export class Jumps {
   }
 
   /** Looks at each backend that has new samples; `baseNs` is the pool's latency, NaN if there is none yet. */
-  look({ windows, now }: PolicyInput, baseNs: number): void {
+  look({ windows, kind, now }: PolicyInput, baseNs: number): void {
     if (Number.isNaN(baseNs)) return;
-    const base = octaves(baseNs);
+    const softNs = softNsOf(kind);
+    const base = octaves(baseNs, softNs);
     for (let b = 0; b < windows.length; b++) {
       const { count, lastNs } = windows[b]!;
       if (count === this.#seen[b] || count === 0) continue;
       this.#seen[b] = count;
-      const ratio = octaves(lastNs) - base;
+      const ratio = octaves(lastNs, softNs) - base;
       this.#pairs[b] = Math.min(ratio, this.#last[b]!);
       this.#last[b] = ratio;
       const sinceS = Math.min(1, (now - this.#lookedNs[b]!) / 1e9);

@@ -6,6 +6,21 @@ import { type Latencies, Scene } from './scene.ts';
 import { GivenSignals } from './signals.ts';
 
 describe('balance', () => {
+  it('takes a difference of stamps that is small beside a tick of 1 ms for none, and a large one for what it is', () => {
+    const small = new Scene(2);
+    small.kind = 'server';
+    small.run(3000, [330, 480]);
+    expect([...small.shares]).toEqual([0.5, 0.5]);
+    const asRequests = new Scene(2);
+    asRequests.run(3000, [330, 480]);
+    expect(asRequests.shares[1]).toBeLessThan(0.4);
+    const large = new Scene(2);
+    large.kind = 'server';
+    large.run(1000, [330, 330]);
+    large.run(2000, [330, 1330]);
+    expect(large.shares[1]).toBeLessThan(0.2);
+  });
+
   it('leaves equal backends alone', () => {
     const scene = new Scene(3);
     scene.run(1000, [260, 270, 250]);
