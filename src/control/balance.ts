@@ -293,7 +293,7 @@ export class Balance implements Policy {
   #because(cause: Cause, b: number, before: number, input: PolicyInput, state: State): void {
     const { evidence, silence } = state;
     const waits = cause === 'waiting';
-    let latencyNs = evidence.latencyNs[b]! || Number.NaN;
+    let latencyNs = evidence.isFresh(b) ? evidence.latencyNs[b]! : Number.NaN;
     if (waits) latencyNs = input.now - silence.heardNs[b]!;
     if (cause === 'jump') latencyNs = input.windows[b]!.lastNs;
     this.#reasons.push({

@@ -48,8 +48,10 @@ export const causeNames = Object.keys(causes) as readonly Cause[];
 
 /** `request p50 1.31ms vs pool 290us over 10ms, 412 samples -> share 0.500 -> 0.450`. */
 export function reasonText(reason: Reason): string {
-  const { cause, shareBefore, shareAfter } = reason;
-  return `${causes[cause]}${figures(reason)} -> share ${shareBefore.toFixed(3)} -> ${shareAfter.toFixed(3)}`;
+  const { cause, latencyNs, shareBefore, shareAfter } = reason;
+  // What was not measured lately is not known to be within the pool.
+  const why = cause === 'restore' && Number.isNaN(latencyNs) ? '' : causes[cause];
+  return `${why}${figures(reason)} -> share ${shareBefore.toFixed(3)} -> ${shareAfter.toFixed(3)}`;
 }
 
 function figures({ cause, kind, latencyNs, poolNs, spanNs, samples }: Reason): string {

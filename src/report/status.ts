@@ -31,7 +31,9 @@ export function statusText(status: Status, { width, color }: TextOptions): strin
 }
 
 function backendTable({ backends }: Vip): Table {
-  const kinds = Object.keys(backends[0]?.latency ?? {});
+  const kinds = Object.keys(backends[0]?.latency ?? {}).filter((kind) =>
+    backends.some(({ latency }) => latency[kind]!.samples > 0),
+  );
   const latency = (value: number | null) => (value === null ? '-' : formatDuration(value));
   return {
     title: '',

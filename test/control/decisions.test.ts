@@ -82,7 +82,7 @@ describe('a reason in words', () => {
 
   it('says when there was nothing to compare', () => {
     expect(reasonText({ ...aReason(1, 'restore', 0.1, 0.2), latencyNs: Number.NaN })).toBe(
-      'within the pool, no fresh latency -> share 0.100 -> 0.200',
+      'no fresh latency -> share 0.100 -> 0.200',
     );
   });
 });
