@@ -5,6 +5,7 @@ import { DashboardRecorder } from '../../src/admin/dashboard/recorder.ts';
 import { dashboardRoutes } from '../../src/admin/dashboard/routes.ts';
 import { HttpListener } from '../../src/admin/listen.ts';
 import { ns } from '../../src/units.ts';
+import { pixelsLike } from '../report/pixels.ts';
 import { aStage, type Stage, type StageOptions } from './balancer.ts';
 
 const executablePath = '/usr/bin/chromium';
@@ -81,19 +82,6 @@ async function open(options: BrowserContextOptions = {}): Promise<Opened> {
   await page.locator('#backends tr').first().waitFor();
   return { page, said, asked };
 }
-
-/** Pixels of a chart's canvas whose color is near the CSS color of that name, as an expression for the browser. */
-const pixelsLike = (id: string, color: string) => `(() => {
-  const css = getComputedStyle(document.documentElement).getPropertyValue('--${color}').trim();
-  const wanted = [1, 3, 5].map((at) => Number.parseInt(css.slice(at, at + 2), 16));
-  const canvas = document.querySelector('#${id} canvas');
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  let count = 0;
-  for (let at = 0; at < data.length; at += 4) {
-    if (data[at + 3] > 100 && wanted.every((value, i) => Math.abs(data[at + i] - value) < 12)) count++;
-  }
-  return count;
-})()`;
 
 const textOf = (page: Page, selector: string) => page.locator(selector).innerText();
 

@@ -6,6 +6,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { LatencySeries } from '../../src/datapath/replay/result.ts';
 import { replayHtml } from '../../src/report/html.ts';
+import { pixelsLike } from './pixels.ts';
 import { aBackend, anEstimator, aPolicy, aResult, aSeries, noSamples, noTimeline } from './results.ts';
 
 const executablePath = '/usr/bin/chromium';
@@ -46,19 +47,6 @@ const faster = (series: LatencySeries): LatencySeries => ({
   ...series,
   latencyNs: series.latencyNs.map((latency) => latency / 3),
 });
-
-/** Pixels of a chart's canvas whose color is near the CSS color of that name, as an expression for the browser. */
-const pixelsLike = (id: string, color: string) => `(() => {
-  const css = getComputedStyle(document.documentElement).getPropertyValue('--${color}').trim();
-  const wanted = [1, 3, 5].map((at) => Number.parseInt(css.slice(at, at + 2), 16));
-  const canvas = document.querySelector('#${id} canvas');
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  let count = 0;
-  for (let at = 0; at < data.length; at += 4) {
-    if (data[at + 3] > 100 && wanted.every((value, i) => Math.abs(data[at + i] - value) < 12)) count++;
-  }
-  return count;
-})()`;
 
 describe('in a browser', () => {
   let browser: Browser | undefined;

@@ -6,6 +6,7 @@ import { type Browser, type BrowserContextOptions, chromium } from 'playwright-c
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { evalHtml } from '../../src/report/eval-html.ts';
 import { aCapture, anEvaluation, aTimeline } from './eval-results.ts';
+import { pixelsLike } from './pixels.ts';
 
 const executablePath = '/usr/bin/chromium';
 
@@ -20,19 +21,6 @@ const aPage = () =>
     }),
     ['web', 'night', hostile].map((name) => aTimeline(name)),
   );
-
-/** Pixels of a chart's canvas whose color is near the CSS color of that name, as an expression for the browser. */
-const pixelsLike = (id: string, color: string) => `(() => {
-  const css = getComputedStyle(document.documentElement).getPropertyValue('--${color}').trim();
-  const wanted = [1, 3, 5].map((at) => Number.parseInt(css.slice(at, at + 2), 16));
-  const canvas = document.querySelector('#${id} canvas');
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  let count = 0;
-  for (let at = 0; at < data.length; at += 4) {
-    if (data[at + 3] > 100 && wanted.every((value, i) => Math.abs(data[at + i] - value) < 20)) count++;
-  }
-  return count;
-})()`;
 
 describe('an evaluation in a browser', () => {
   let browser: Browser | undefined;
@@ -83,7 +71,7 @@ describe('an evaluation in a browser', () => {
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
       expect(await page.locator('.panels canvas').count()).toBe(6);
       for (const color of ['truth', 'series-1', 'series-2']) {
-        expect(await page.evaluate(pixelsLike('trend-0-1', color))).toBeGreaterThan(50);
+        expect(await page.evaluate(pixelsLike('trend-0-1', color, 20))).toBeGreaterThan(50);
       }
       const tops = await page
         .locator('.panels figure')
