@@ -3,6 +3,7 @@
 #define INBAND_FLOW_H
 
 #include "auto.h"
+#include "hash.h"
 #include "maps.h"
 #include "packet.h"
 
@@ -49,10 +50,16 @@ struct opening {
 	__u8 again;
 };
 
-/* Multilinear hashing, which is strongly universal (Dietzfelbinger, 1996): who lacks the secret cannot aim. */
+/*
+ * Multilinear hashing, which is strongly universal (Dietzfelbinger, 1996): who lacks the secret cannot aim. The ports of
+ * a client follow each other, which its hashes would do too: with some secrets all would be in a few sets, so they are
+ * mixed once more.
+ */
 static __always_inline __u32 hash_of(__u64 key, int first)
 {
-	return ((__u32)key * config.secret[first] + (key >> 32) * config.secret[first + 1] + config.secret[first + 2]) >> 32;
+	__u64 sum = (__u32)key * config.secret[first] + (key >> 32) * config.secret[first + 1] + config.secret[first + 2];
+
+	return finish_hash(sum >> 32);
 }
 
 static __always_inline struct inband_flow_set *set_at(__u32 hash)

@@ -30,8 +30,9 @@ class Bed {
   readonly bed: TestProgram;
   nowNs = startNs;
 
-  constructor(flows: number, backends = 16) {
-    this.bed = new TestProgram({ vips: [vip('10.0.0.1:80/tcp', 13)], backends, flows });
+  constructor(flows: number, backends = 16, secret?: BigUint64Array) {
+    const vips = [vip('10.0.0.1:80/tcp', 13)];
+    this.bed = new TestProgram({ vips, backends, flows, ...(secret && { secret }) });
   }
 
   point(backend: number): void {
@@ -155,8 +156,20 @@ describe('in a full set', () => {
   });
 });
 
+test('whatever the secret, flows of one client with ports in a row find room', () => {
+  for (let places = 1n; places <= 20n; places++) {
+    // Sums for such keys are in this many narrow ranges.
+    const step = (1n << 56n) / places + (1n << 40n);
+    const bed = new Bed(256, 16, BigUint64Array.from([3n, step, 5n, 7n, step, 11n]));
+    bed.point(1);
+    for (const port of range(1, 129)) bed.establish(port);
+    const none = { refused: 0, evicted_unestablished: 0 };
+    expect(bed.counts, `${places} places`).toMatchObject({ created: 128, ...none });
+  }
+});
+
 test('a SYN flood evicts no established flow', () => {
-  const bed = new Bed(64);
+  const bed = new Bed(256);
   const random = seededRandom(3);
   bed.point(1);
   for (const port of range(1, 49)) bed.establish(port);
