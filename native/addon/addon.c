@@ -189,6 +189,7 @@ NAPI_MODULE_INIT()
 	bind(env, exports, ring_bindings);
 	bind(env, exports, netlink_bindings);
 	bind(env, exports, packet_bindings);
+	bind(env, exports, notify_bindings);
 	napi_set_named_property(env, exports, "possibleCpus", new_u32(env, libbpf_num_possible_cpus()));
 	return exports;
 }

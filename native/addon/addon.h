@@ -70,5 +70,6 @@ extern const struct binding xdp_bindings[];
 extern const struct binding ring_bindings[];
 extern const struct binding netlink_bindings[];
 extern const struct binding packet_bindings[];
+extern const struct binding notify_bindings[];
 
 #endif

@@ -50,8 +50,8 @@ export interface HookQuery {
 }
 
 /**
- * The addon's functions. They trust their arguments: only native.ts and netlink.ts call them, after checking types,
- * ranges and sizes. Failures are thrown as {@link NativeError}.
+ * The addon's functions. They trust their arguments: only native.ts, netlink.ts and notify.ts call them, after checking
+ * types, ranges and sizes. Failures are thrown as {@link NativeError}.
  */
 export interface Addon {
   readonly possibleCpus: number;
@@ -92,6 +92,8 @@ export interface Addon {
   packetStatistics(socket: PacketSocketHandle, out: Uint32Array): void;
   /** A bit for each of GRO, LRO, TSO and GSO that is on. */
   offloads(name: string): number;
+  /** Sends a datagram to a Unix socket, whose name is given as `sun_path` holds it, without waiting. */
+  datagramSend(address: Uint8Array, message: Uint8Array): void;
 }
 
 /** What the addon throws: the step that failed, the positive error number, and the end of libbpf's log (at most 4 KiB). */
