@@ -8,6 +8,7 @@ export const exitCode = {
   environment: 5,
   permission: 6,
   alreadyRunning: 7,
+  abiMismatch: 8,
 } as const;
 
 /** Every stable error code with the exit code it leads to. */
@@ -27,6 +28,7 @@ const errorCodes = {
   XDP_UNSUPPORTED: exitCode.environment,
   BPF_FAILED: exitCode.failure,
   HOOK_TAKEN: exitCode.alreadyRunning,
+  ABI_MISMATCH: exitCode.abiMismatch,
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
