@@ -3,7 +3,7 @@ import type { Cliff } from '../latency/ensemble.ts';
 import type { BackendSignals } from '../latency/signals.ts';
 import type { LatencyWindow } from '../latency/window.ts';
 import type { SlotTable } from '../maglev/shares.ts';
-import type { Endpoint } from '../net/address.ts';
+import type { Address, Endpoint } from '../net/address.ts';
 import type { Ns } from '../units.ts';
 import type { Encapsulation } from './capture/hops.ts';
 
@@ -18,14 +18,64 @@ export interface DatapathBackend {
   readonly encapsulation?: Encapsulation;
 }
 
+/**
+ * What packets of the flows of a lost backend meet, as long as the slot of the flow names another one: `keep`, they go on
+ * to it; `resteer`, the flow begins anew at the backend in its slot; `reset`, a TCP segment that is neither SYN nor RST is
+ * answered by a RST in the name of the vip, other packets begin the flow anew.
+ */
+export type Fate = 'keep' | 'resteer' | 'reset';
+
 /** A vip with its backends. */
 export interface DatapathVip {
   readonly endpoint: Endpoint;
-  /** At least one; slots hold places in this list. */
+  /** At least one, each of them once. */
   readonly backends: readonly DatapathBackend[];
+  /** Fate of backends that a later configuration leaves out, and of all when it leaves out the vip; `keep` unless it says. */
+  readonly lostFlows?: Fate;
 }
 
-/** What a datapath is told when it is opened. Numbers of backends run over all vips, in order. */
+/** Where a vip and its backends are in the datapath. */
+export interface PlacedVip {
+  /** For `slots` and `slotOf`; stays the same while the vip is configured. */
+  readonly vip: number;
+  /**
+   * Number of each backend, in the order given: what the datapath calls (vip, backend). It stays the same while that is
+   * configured, and is given to another one only when no flow and no slot holds it any more.
+   */
+  readonly backends: readonly number[];
+}
+
+/** A slot's value where there is no backend: packets of new flows are dropped. */
+export const noBackend = 0xffff;
+
+/** What a datapath can be configured to hold without being opened anew. */
+export interface DatapathCapacity {
+  readonly vips: number;
+  /** Of all vips together, those included that are gone and still have flows. */
+  readonly backends: number;
+  readonly flows: number;
+}
+
+/** A flow of the flow table. */
+export interface FlowRecord {
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  readonly vip: number;
+  readonly backend: number;
+  readonly state: 'new' | 'established' | 'closing';
+  /** Time since its last packet, in ns, not negative. */
+  readonly idleNs: number;
+  readonly estimator: LiveEstimator;
+}
+
+/** Where probes come from: an address of the load balancer, and a range of ports that nothing else uses there. */
+export interface ProbeSource {
+  readonly address: Address;
+  readonly portFirst: number;
+  readonly portLast: number;
+}
+
+/** What a datapath is told when it is opened. */
 export interface DatapathOptions {
   readonly interface: string;
   readonly vips: readonly DatapathVip[];
@@ -40,6 +90,8 @@ export interface DatapathOptions {
   readonly estimator?: LiveEstimator;
   /** Whether to answer ARP for the vips, which then are addresses of no machine but the servers. */
   readonly answerArp?: boolean;
+  /** Directory of a BPF file system, of `xdp`: what is pinned there goes on without this process. */
+  readonly pin?: string;
 }
 
 /** A window over samples that the datapath keeps adding to. */
@@ -48,11 +100,13 @@ export interface LiveWindow extends LatencyWindow {
   update(): boolean;
 }
 
-/** Packets and bytes that went to a backend, and flows that began there. */
+/** Packets and bytes that went to a backend, flows that began there, and flows that it holds now. */
 export interface BackendTraffic {
   readonly packets: number;
   readonly bytes: number;
   readonly flows: number;
+  /** Flows begun less flows ended, in whatever way. */
+  readonly held: number;
 }
 
 /** One latency sample as it is streamed to who asks for it. */
@@ -69,8 +123,9 @@ export interface SampleRecord {
 
 /**
  * What forwards packets and measures while the load balancer runs; the only thing that differs between its datapaths.
- * Backends are numbered over all vips. `slots`, `window` and the counters are memory that it shares: reading and writing
- * them makes no system call.
+ * Backends are named by their numbers, see `PlacedVip`. `slots`, `window` and the counters are memory that it shares:
+ * reading and writing them makes no system call. What was given out for a vip or backend that is not configured any more
+ * must not be used again.
  */
 export interface Datapath {
   /** `xdp`, `capture`. */
@@ -81,8 +136,30 @@ export interface Datapath {
   readonly reason: string;
   /** Kinds of samples that it takes, by number. */
   readonly kinds: readonly string[];
-  /** Table of a vip: writing a slot moves its new flows with the next packet. Holds indices into the vip's pool. */
+  /** Where the vips are that it was opened with or that were last configured, in that order. */
+  readonly placed: readonly PlacedVip[];
+  /** Whether it was running before this process: slots, flows and counters are as they were left. */
+  readonly adopted: boolean;
+  readonly capacity: DatapathCapacity;
+  /**
+   * Takes other vips and backends in place of those before. Flows of what stays keep their backend. All slots of a new vip
+   * are `noBackend` until they are written; those of others keep numbers of backends that are gone until then. A vip that
+   * is gone takes no new flows: their packets are those of no vip. What its flows meet is `lostFlows`, where no slot helps.
+   * @throws InbandError `LIMIT`, `USAGE` or `CONFIG_INVALID`; everything is as it was then
+   */
+  configure(vips: readonly DatapathVip[]): readonly PlacedVip[];
+  /** Sets what the flows of a backend meet; `keep` at first. */
+  setFate(backend: number, fate: Fate): void;
+  /** Table of a vip: writing a slot moves its new flows with the next packet. Holds numbers of backends, or `noBackend`. */
   slots(vip: number): SlotTable;
+  /** The slot of a vip that a client's new flow belongs to. */
+  slotOf(vip: number, address: Address, port: number): number;
+  /**
+   * Shows the flows in part of the flow table, 0 being its start; what is shown is valid during the call only. Takes about
+   * a millisecond.
+   * @returns where to go on; undefined at the end
+   */
+  scanFlows(cursor: number, visit: (flow: FlowRecord) => void): number | undefined;
   /** A new window over the samples of a backend and kind, empty at first. */
   window(backend: number, kind: number): LiveWindow;
   /** All samples of a backend and kind since the start. */
@@ -94,7 +171,10 @@ export interface Datapath {
   /** What the flow table counts, by name, and the lines it holds. */
   flows(): Record<string, number>;
   traffic(backend: number): BackendTraffic;
-  /** Looks whether anything changed around it: interfaces, neighbours. Called about ten times a second. */
+  /**
+   * Looks whether anything changed around it, interfaces and neighbours, and at part of the flow table, for flows whose time
+   * is over. Called about ten times a second.
+   */
   poll(): void;
   /** Why a backend cannot be sent packets now; undefined if it can. */
   obstacle(backend: number): string | undefined;
@@ -102,6 +182,18 @@ export interface Datapath {
   notices(): readonly string[];
   /** Streams samples to the listener until the returned function is called. */
   listen(listener: (samples: readonly SampleRecord[]) => void): () => void;
-  /** Stops forwarding and leaves nothing behind. */
+  /**
+   * Sends an IP packet to a vip by way of a backend, just as a client's would go.
+   * @returns false while it cannot be sent
+   */
+  sendProbe(backend: number, packet: Uint8Array): boolean;
+  /**
+   * From now on packets from vips to these ports go to the listener instead of the kernel: whole IP packets of at most 1,536
+   * bytes, valid during the call. In place of the source and listener before.
+   */
+  listenProbes(source: ProbeSource, listener: (packet: Uint8Array) => void): void;
+  /** Ends this process's part: a pinned datapath goes on to forward, another one stops and leaves nothing behind. */
   close(): void;
+  /** Stops forwarding and leaves nothing behind, pinned or not. */
+  detach(): void;
 }
