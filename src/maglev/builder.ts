@@ -1,7 +1,7 @@
 import { InbandError } from '../errors.ts';
 import { MinimalBuilder } from './minimal.ts';
-import { type MaglevBackend, populate } from './population.ts';
-import type { SlotTable, TableBuilder } from './shares.ts';
+import { type MaglevBackend, type Population, populate } from './population.ts';
+import { type SlotTable, slotNumbers, type TableBuilder } from './shares.ts';
 import { slotsDefault } from './size.ts';
 import { StatelessBuilder } from './stateless.ts';
 
@@ -24,23 +24,28 @@ export interface TableOptions {
    * for a load balancer that stands alone.
    */
   readonly method?: TableMethod;
+  /** What a slot holds for each backend, in their order: each 0 to 65,534 and given once. Default their indices. */
+  readonly numbers?: ArrayLike<number>;
+  /** The table by weights of the same backends, slots and seed, where it was made beforehand. */
+  readonly population?: Population;
 }
 
 /**
  * Makes the builder of one pool's tables. A changed set of backends, or changed weights, is a new builder.
- * @throws InbandError `CONFIG_INVALID` as {@link populate} does, `USAGE` for an unknown method.
+ * @throws InbandError `CONFIG_INVALID` as {@link populate} does, `USAGE` for an unknown method or wrong numbers.
  */
 export function createTableBuilder(
   backends: readonly MaglevBackend[],
   options: TableOptions = {},
 ): TableBuilder {
-  const { slots = slotsDefault, seed = 0, method = 'stateless' } = options;
+  const { slots = slotsDefault, seed = 0, method = 'stateless', numbers } = options;
   if (!Object.hasOwn(builders, method)) {
     throw new InbandError('USAGE', `there is no table method '${method}'`, {
       hint: `give one of: ${Object.keys(builders).join(', ')}`,
     });
   }
-  return new builders[method](populate(backends, slots, seed));
+  const { population = populate(backends, slots, seed) } = options;
+  return new builders[method](population, slotNumbers(backends.length, numbers));
 }
 
 /** A table together with the names that its indices stand for. */

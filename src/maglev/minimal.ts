@@ -1,6 +1,9 @@
 import type { Population } from './population.ts';
 import { populationBytes, ShareQuotas, type SlotTable, type TableBuilder } from './shares.ts';
 
+/** Index where a number is of no backend of the pool; no pool has so many. */
+const nobody = 0xffff;
+
 /**
  * Moves exactly as many slots as shares demand: the sum over backends of max(0, new quota - slots held).
  * Deterministic, but the table depends on its history: two load balancers that came to the same shares along
@@ -13,13 +16,22 @@ export class MinimalBuilder implements TableBuilder {
   readonly names: readonly string[];
   readonly slots: number;
   readonly #population: Population;
+  readonly #numbers: Uint16Array;
+  /** Index of the backend of each number. */
+  readonly #indices: Uint16Array;
   readonly #quotas: ShareQuotas;
   readonly #surplus: Int32Array;
 
-  constructor(population: Population) {
+  /** @param numbers what a slot holds for each backend */
+  constructor(population: Population, numbers: Uint16Array) {
     this.names = population.names;
     this.slots = population.owners.length;
     this.#population = population;
+    this.#numbers = numbers;
+    this.#indices = new Uint16Array(numbers.reduce((most, number) => Math.max(most, number), 0) + 1).fill(
+      nobody,
+    );
+    for (const [index, number] of numbers.entries()) this.#indices[number] = index;
     this.#quotas = new ShareQuotas(population);
     this.#surplus = new Int32Array(population.names.length);
   }
@@ -29,17 +41,18 @@ export class MinimalBuilder implements TableBuilder {
   }
 
   createTable(): Uint16Array {
-    return this.#population.owners.slice();
+    return this.#population.owners.map((owner) => this.#numbers[owner]!);
   }
 
   build(shares: Float64Array, table: SlotTable): number {
     const quotas = this.#quotas.fill(shares, table);
     const surplus = this.#surplus;
     for (let i = 0; i < surplus.length; i++) surplus[i] = -quotas[i]!;
+    const indices = this.#indices;
     const { length: slots } = table;
     const { length: backends } = surplus;
     for (let slot = 0; slot < slots; slot++) {
-      const owner = table[slot]!;
+      const owner = indices[table[slot]!] ?? nobody;
       if (owner < backends) surplus[owner]! += 1;
     }
     let moves = 0;
@@ -50,11 +63,12 @@ export class MinimalBuilder implements TableBuilder {
 
   #move(table: SlotTable, moves: number): void {
     const surplus = this.#surplus;
+    const indices = this.#indices;
     const { order } = this.#population;
     let receiver = 0;
     let left = moves;
     for (let slot = 0; left > 0; slot++) {
-      const owner = table[slot]!;
+      const owner = indices[table[slot]!] ?? nobody;
       if (owner < surplus.length) {
         if (surplus[owner]! <= 0) continue;
         surplus[owner]! -= 1;
@@ -62,7 +76,7 @@ export class MinimalBuilder implements TableBuilder {
       while (surplus[order[receiver]!]! >= 0) receiver++;
       const taker = order[receiver]!;
       surplus[taker]! += 1;
-      table[slot] = taker;
+      table[slot] = this.#numbers[taker]!;
       left--;
     }
   }

@@ -2,7 +2,10 @@ import { InbandError } from '../errors.ts';
 import type { Population } from './population.ts';
 import { checkParts, Quotas } from './quota.ts';
 
-/** Backend index of each slot; its length is the prime number of slots. May lie in memory that a datapath reads. */
+/**
+ * Number of each slot's backend, which is its index unless the builder was told otherwise; its length is the prime number
+ * of slots. May lie in memory that a datapath reads.
+ */
 export type SlotTable = Uint16Array | Uint32Array;
 
 /**
@@ -20,7 +23,7 @@ export interface TableBuilder {
   readonly slots: number;
   /** Bytes of typed arrays that the builder holds, tables not included. */
   readonly memoryBytes: number;
-  /** A new table by configured weights. */
+  /** A new table by configured weights, of numbers of backends. */
   createTable(): Uint16Array;
   /**
    * Changes `table` to follow `shares`, and returns how many slots changed. Only those are written, each once.
@@ -64,6 +67,25 @@ export class ShareQuotas {
   get memoryBytes(): number {
     return this.#effective.byteLength + this.#quotas.memoryBytes;
   }
+}
+
+/** Numbers fit the 16 bits of a slot, and the last one says that there is no backend. */
+const numberMax = 0xfffe;
+
+/**
+ * What slots hold for each backend: its index, or the number given for it.
+ * @throws InbandError `USAGE` unless there is one number per backend, each a whole one of 0 to 65,534 and given once
+ */
+export function slotNumbers(count: number, numbers?: ArrayLike<number>): Uint16Array {
+  if (!numbers) return Uint16Array.from({ length: count }, (_, index) => index);
+  const given = Array.from(numbers);
+  const isNumber = (value: number) => Number.isInteger(value) && value >= 0 && value <= numberMax;
+  if (given.length === count && given.every(isNumber) && new Set(given).size === count) {
+    return Uint16Array.from(given);
+  }
+  throw new InbandError('USAGE', `numbers of backends cannot be ${given.join(', ')}`, {
+    hint: `give each of the ${count} backends a number of its own, 0 to ${numberMax}`,
+  });
 }
 
 /** Bytes of the typed arrays of a population. */

@@ -21,6 +21,7 @@ export class StatelessBuilder implements TableBuilder {
   readonly names: readonly string[];
   readonly slots: number;
   readonly #population: Population;
+  readonly #numbers: Uint16Array;
   readonly #quotas: ShareQuotas;
   /** Hash of each name, by backend index. */
   readonly #keys: Uint32Array;
@@ -32,10 +33,12 @@ export class StatelessBuilder implements TableBuilder {
   readonly #ranks: Uint32Array;
   readonly #dealt: Uint32Array;
 
-  constructor(population: Population) {
+  /** @param numbers what a slot holds for each backend */
+  constructor(population: Population, numbers: Uint16Array) {
     this.names = population.names;
     this.slots = population.owners.length;
     this.#population = population;
+    this.#numbers = numbers;
     this.#quotas = new ShareQuotas(population);
     const { names, order } = population;
     const keys = Uint32Array.from(names, (name) => hashName(name, trieSalt));
@@ -55,7 +58,7 @@ export class StatelessBuilder implements TableBuilder {
   }
 
   createTable(): Uint16Array {
-    return this.#population.owners.slice();
+    return this.#population.owners.map((owner) => this.#numbers[owner]!);
   }
 
   build(shares: Float64Array, table: SlotTable): number {
@@ -63,12 +66,13 @@ export class StatelessBuilder implements TableBuilder {
     this.#deal(0, this.names.length, 31);
     this.#assign();
     const next = this.#next;
+    const numbers = this.#numbers;
     const { length: slots } = table;
     let changed = 0;
     for (let slot = 0; slot < slots; slot++) {
-      const owner = next[slot]!;
-      if (table[slot] !== owner) {
-        table[slot] = owner;
+      const number = numbers[next[slot]!]!;
+      if (table[slot] !== number) {
+        table[slot] = number;
         changed++;
       }
     }
