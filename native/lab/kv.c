@@ -4,7 +4,9 @@
  * version, quit. One thread. With a processing delay it answers commands one after the other, each after that
  * time, so that its capacity is 1/delay and its latency grows with load.
  *
- *   kv CONTROL_FILE ADDRESS PORT
+ *   kv CONTROL_FILE ADDRESS PORT [NAME]
+ *
+ * The name is the last word of its version.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -44,6 +46,7 @@ static struct control *control;
 static uint64_t connection_count, cmd_get, cmd_set, get_hits;
 static uint64_t free_at_ns; /* when the last command given to the server ends */
 static int poller;
+static char version[64] = "VERSION inband-kv\r\n";
 
 static void flush(struct connection *c)
 {
@@ -204,7 +207,7 @@ static int command(struct connection *c, char *line, const char *data, uint32_t 
 	else if (!strcmp(line, "stats") && !*arguments)
 		stats(c);
 	else if (!strcmp(line, "version"))
-		say(c, "VERSION inband-kv\r\n");
+		say(c, version);
 	else if (!strcmp(line, "quit"))
 		c->closing = 1;
 	else
@@ -330,10 +333,12 @@ int main(int argc, char **argv)
 	struct epoll_event events[EVENTS] = { { .events = EPOLLIN, .data.ptr = NULL } };
 	int listener;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: kv CONTROL_FILE ADDRESS PORT\n");
+	if (argc < 4 || argc > 5) {
+		fprintf(stderr, "usage: kv CONTROL_FILE ADDRESS PORT [NAME]\n");
 		return 2;
 	}
+	if (argc == 5)
+		snprintf(version, sizeof(version), "VERSION inband-kv %.31s\r\n", argv[4]);
 	control = map_control(argv[1], sizeof(*control));
 	allow_files(CONNECTIONS_MAX + 16);
 	sleep_precisely();

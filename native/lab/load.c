@@ -5,6 +5,7 @@
  *
  * Closed loop: each connection has `depth` users; a user sends a request, waits for its reply, thinks, and sends
  * the next one. Latency counts from the moment of sending.
+ * With --account, each connection's first request asks the server for its name, and its end is a line of output too.
  * Open loop (--rate): requests are due at constant intervals, whatever the replies do. Latency counts from the
  * moment a request was due, so that a request that had to wait for a free connection counts its waiting.
  */
@@ -15,14 +16,13 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "account.h"
 #include "protocol.h"
 #include "report.h"
 #include "users.h"
 
 #define INPUT_BYTES (4 * REPLY_BYTES_MAX)
 
-/* A request without a reply, or a connection without an answer, is an error after this long. */
-#define TIMEOUT_NS NS_PER_S
 /* A connection that failed is tried again after this long. */
 #define RETRY_NS (10 * NS_PER_MS)
 /* How often time-outs and retries are looked at. */
@@ -35,7 +35,8 @@ struct connection {
 	int fd;
 	enum state state;
 	uint64_t since_ns;	    /* of CLOSED and CONNECTING */
-	uint64_t sent;		    /* requests on this connection */
+	uint64_t sent, answered;    /* requests on this connection */
+	struct life life;	    /* for the account */
 	uint32_t ready;		    /* users that want to send; closed loop only */
 	uint32_t pending, oldest;   /* requests without a reply, a ring of `depth` */
 	uint32_t out_bytes, in_bytes, listens_for;
@@ -78,15 +79,23 @@ static void disconnect(struct connection *c, uint64_t now)
 	c->fd = -1;
 	c->state = CLOSED;
 	c->since_ns = now;
-	c->sent = c->out_bytes = c->in_bytes = c->listens_for = 0;
-	for (; c->pending; c->pending--)
-		release_user(c, now);
+	c->sent = c->answered = c->out_bytes = c->in_bytes = c->listens_for = 0;
+	for (; c->pending; c->pending--, c->oldest = (c->oldest + 1) % options.depth)
+		if (c->requests[c->oldest].kind != WHO)
+			release_user(c, now);
+}
+
+static void account_for(const struct connection *c, const char *end, uint64_t now)
+{
+	if (options.account)
+		print_life(&c->life, c->answered, c->pending, end, now);
 }
 
 static void fail(struct connection *c, enum failure why, uint64_t now)
 {
 	/* Each request without a reply is an error of its own. */
 	interval.failures[why] += c->pending ? c->pending : 1;
+	account_for(c, failure_ends[why], now);
 	disconnect(c, now);
 }
 
@@ -94,6 +103,7 @@ static void start_connection(struct connection *c, uint64_t now)
 {
 	int one = 1;
 
+	c->life = (struct life){ .started_ns = now };
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0) {
 		fail(c, CONNECT_FAILED, now);
@@ -106,6 +116,8 @@ static void start_connection(struct connection *c, uint64_t now)
 		fail(c, CONNECT_FAILED, now);
 		return;
 	}
+	if (options.account)
+		c->life.port = local_port(c->fd);
 	c->state = CONNECTING;
 	c->since_ns = now;
 	listen_for(c, EPOLLOUT, EPOLL_CTL_ADD);
@@ -118,17 +130,20 @@ static int may_send(const struct connection *c)
 }
 
 /* Writes a request behind those that wait to be sent; `out` has room for `depth` of them. */
+static void add(struct connection *c, const struct request *request)
+{
+	c->requests[(c->oldest + c->pending++) % options.depth] = *request;
+	c->out_bytes = (uint32_t)(write_request(c->out + c->out_bytes, request) - c->out);
+}
+
 static void add_request(struct connection *c, uint64_t start, uint64_t now)
 {
-	struct request *request = &c->requests[(c->oldest + c->pending++) % options.depth];
-
-	*request = (struct request){
+	add(c, &(struct request){
 		.start_ns = start,
 		.sent_ns = now,
 		.key = (uint32_t)(next_random() >> 32) % options.keys,
-		.is_set = next_fraction() < options.set_ratio,
-	};
-	c->out_bytes = (uint32_t)(write_request(c->out + c->out_bytes, request) - c->out);
+		.kind = next_fraction() < options.set_ratio ? SET : GET,
+	});
 	c->sent++;
 }
 
@@ -158,15 +173,22 @@ static void send_ready(struct connection *c, uint64_t now)
 	flush(c, now);
 }
 
-static void record(const struct request *request, int bytes, uint64_t now)
+/* Takes the reply of so many bytes to the oldest request. */
+static void record(struct connection *c, const char *reply, int bytes, uint64_t now)
 {
-	if (request->is_set) {
-		histogram_add(&interval.set, now - request->start_ns);
+	const struct request *request = &c->requests[c->oldest];
+
+	c->oldest = (c->oldest + 1) % options.depth;
+	c->pending--;
+	if (request->kind == WHO) {
+		name_server(&c->life, reply, bytes);
 		return;
 	}
-	histogram_add(&interval.get, now - request->start_ns);
-	if (bytes == 5)
+	c->answered++;
+	histogram_add(request->kind == SET ? &interval.set : &interval.get, now - request->start_ns);
+	if (request->kind == GET && bytes == 5)
 		interval.misses++;
+	release_user(c, now);
 }
 
 static void read_replies(struct connection *c)
@@ -185,17 +207,15 @@ static void read_replies(struct connection *c)
 	c->in_bytes += (uint32_t)n;
 	while (c->pending &&
 	       (bytes = reply_bytes(c->in + done, c->in_bytes - done, &c->requests[c->oldest])) > 0) {
-		record(&c->requests[c->oldest], bytes, now);
-		c->oldest = (c->oldest + 1) % options.depth;
-		c->pending--;
+		record(c, c->in + done, bytes, now);
 		done += (uint32_t)bytes;
-		release_user(c, now);
 	}
 	c->in_bytes -= done;
 	memmove(c->in, c->in + done, c->in_bytes);
 	if (bytes < 0 || (!c->pending && c->in_bytes)) {
 		fail(c, WRONG_REPLY, now);
 	} else if (!c->pending && options.requests_per_connection && c->sent == options.requests_per_connection) {
+		account_for(c, "completed", now);
 		disconnect(c, now);
 		start_connection(c, now);
 	} else {
@@ -217,6 +237,8 @@ static void finish_connecting(struct connection *c)
 	c->state = OPEN;
 	interval.connects++;
 	listen_for(c, EPOLLIN, EPOLL_CTL_MOD);
+	if (options.account)
+		add(c, &(struct request){ .start_ns = now, .sent_ns = now, .kind = WHO });
 	send_ready(c, now);
 }
 
@@ -236,9 +258,9 @@ static void patrol(uint64_t now)
 	for (uint32_t i = 0; i < options.connections; i++) {
 		struct connection *c = &connections[i];
 
-		if (c->state == OPEN && c->pending && now - c->requests[c->oldest].sent_ns > TIMEOUT_NS)
+		if (c->state == OPEN && c->pending && now - c->requests[c->oldest].sent_ns > options.timeout_ns)
 			fail(c, TIMED_OUT, now);
-		else if (c->state == CONNECTING && now - c->since_ns > TIMEOUT_NS)
+		else if (c->state == CONNECTING && now - c->since_ns > options.timeout_ns)
 			fail(c, CONNECT_FAILED, now);
 		else if (c->state == CLOSED && now - c->since_ns >= RETRY_NS && !draining)
 			start_connection(c, now);
@@ -283,10 +305,11 @@ static void print_interval(uint64_t start, uint64_t now)
 	memset(&interval, 0, sizeof(interval));
 }
 
+/* An account waits for connections that are being made, too. */
 static int has_pending(void)
 {
 	for (uint32_t i = 0; i < options.connections; i++)
-		if (connections[i].pending)
+		if (connections[i].pending || (options.account && connections[i].state == CONNECTING))
 			return 1;
 	return 0;
 }
@@ -345,6 +368,9 @@ static void run(void)
 			end = now;
 		}
 	}
+	for (uint32_t i = 0; i < options.connections; i++)
+		if (connections[i].state == OPEN)
+			account_for(&connections[i], "kept", now);
 	print_interval(start, now);
 	snprintf(head, sizeof(head), "\"summary\":true,\"t_ms\":%.3f,\"mono_ns\":%" PRIu64 ",\"unsent\":%" PRIu64,
 		 (double)(end - start) / NS_PER_MS, end,

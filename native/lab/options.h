@@ -23,6 +23,8 @@ static struct {
 	double set_ratio;
 	double rate; /* requests per second; 0: closed loop */
 	uint64_t think_ns, duration_ns, interval_ns;
+	uint64_t timeout_ns; /* a request without a reply, or a connection without an answer, is an error after this long */
+	int account; /* a line of output for each connection */
 } options = {
 	.server = { .sin_family = AF_INET },
 	.source = { .sin_family = AF_INET },
@@ -33,6 +35,7 @@ static struct {
 	.set_ratio = 0.5,
 	.duration_ns = 10 * NS_PER_S,
 	.interval_ns = 100 * NS_PER_MS,
+	.timeout_ns = NS_PER_S,
 };
 
 static const char usage[] =
@@ -47,7 +50,9 @@ static const char usage[] =
 	"  --rate X                      open loop: requests per second\n"
 	"  --bind ADDRESS                source address\n"
 	"  --duration-ms N               10000\n"
-	"  --interval-ms N               a line of output for each, 100\n";
+	"  --interval-ms N               a line of output for each, 100\n"
+	"  --timeout-ms N                without a reply it is an error, 1000\n"
+	"  --account                     a line of output for each connection, with the name of its server\n";
 
 static double parse_number(const char *text, const char *what, double min, double max)
 {
@@ -85,6 +90,8 @@ static void parse_option(int option, const char *name, const char *text)
 	case 'R': options.rate = parse_number(text, name, 1, RATE_MAX); break;
 	case 'b': options.source.sin_addr = parse_address(text); break;
 	case 'D': options.duration_ns = parse_integer(text, name, 1, DURATION_MS_MAX) * NS_PER_MS; break;
+	case 'T': options.timeout_ns = parse_integer(text, name, 1, DURATION_MS_MAX) * NS_PER_MS; break;
+	case 'a': options.account = 1; break;
 	case 'i': options.interval_ns = parse_integer(text, name, 1, DURATION_MS_MAX) * NS_PER_MS; break;
 	default: fputs(usage, stderr); exit(2);
 	}
@@ -105,6 +112,8 @@ static void parse_options(int argc, char **argv)
 		{ "bind", required_argument, NULL, 'b' },
 		{ "duration-ms", required_argument, NULL, 'D' },
 		{ "interval-ms", required_argument, NULL, 'i' },
+		{ "timeout-ms", required_argument, NULL, 'T' },
+		{ "account", no_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option, index = 0;

@@ -9,10 +9,14 @@
 /* No first line of a reply is longer, error messages included. */
 #define LINE_BYTES_MAX 512
 
+/* WHO asks the server for its name, and is no request of a user. */
+enum request_kind { GET, SET, WHO };
+
 struct request {
 	uint64_t start_ns; /* latency counts from here */
 	uint64_t sent_ns;
-	uint32_t key, is_set;
+	uint32_t key;
+	enum request_kind kind;
 };
 
 /* Writes a request to `out`, which has room for REQUEST_BYTES_MAX; returns its end. */
@@ -20,7 +24,9 @@ static char *write_request(char *out, const struct request *request)
 {
 	static char value[VALUE_BYTES_MAX];
 
-	if (!request->is_set)
+	if (request->kind == WHO)
+		return out + sprintf(out, "version\r\n");
+	if (request->kind == GET)
 		return out + sprintf(out, "get key-%08u\r\n", request->key);
 	if (!value[0])
 		memset(value, 'x', sizeof(value));
@@ -40,7 +46,9 @@ static int reply_bytes(const char *in, uint32_t length, const struct request *re
 
 	if (!end)
 		return length < LINE_BYTES_MAX ? 0 : -1;
-	if (request->is_set)
+	if (request->kind == WHO)
+		return end - in > 9 && !memcmp(in, "VERSION ", 8) && end[-1] == '\r' ? (int)(end + 1 - in) : -1;
+	if (request->kind == SET)
 		return end - in == 7 && !memcmp(in, "STORED\r", 7) ? 8 : -1;
 	if (end - in == 4 && !memcmp(in, "END\r", 4))
 		return 5;

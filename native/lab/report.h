@@ -10,6 +10,7 @@
 enum failure { CONNECT_FAILED, RESET, TIMED_OUT, WRONG_REPLY, FAILURES };
 
 static const char *const failure_names[FAILURES] = { "connect_failures", "resets", "timeouts", "wrong_replies" };
+static const char *const failure_ends[FAILURES] = { "connect_failed", "reset", "timed_out", "wrong_reply" };
 
 struct tally {
 	uint64_t connects, misses, failures[FAILURES];

@@ -28,9 +28,7 @@ export interface Counts {
 export async function takeCounts(lab: Lab, daemon: Daemon): Promise<Counts> {
   const [{ packets }, ...retransmissions] = await Promise.all([
     daemon.status(),
-    ...[...lab.clients, ...lab.servers].map(async (host) =>
-      retransmitted(await lab.exec(host, ['cat', '/proc/net/snmp'])),
-    ),
+    ...[...lab.clients, ...lab.servers].map(async (host) => (await lab.segments(host)).sentAgain),
   ]);
   const delivered = sum(lab.servers.map((server) => lab.delayLine(server)?.forwarded ?? 0));
   return { packets, delivered, retransmissions: sum(retransmissions) };
@@ -51,15 +49,6 @@ export function accountBetween(from: Counts, to: Counts): Account {
     packets_lost: (packets[lostBy] ?? 0) + Math.max(0, forwarded - (to.delivered - from.delivered)),
     retransmissions: to.retransmissions - from.retransmissions,
   };
-}
-
-/** RetransSegs of proc/net/snmp: a line of names and one of values for each protocol (RFC 4022, tcpRetransSegs). */
-export function retransmitted(snmp: string): number {
-  const [names = [], values = []] = snmp
-    .split('\n')
-    .filter((line) => line.startsWith('Tcp:'))
-    .map((line) => line.split(' '));
-  return Number(values[names.indexOf('RetransSegs')]);
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

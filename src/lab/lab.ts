@@ -1,15 +1,19 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { InbandError } from '../errors.ts';
 import { inNetns, run, start } from './commands.ts';
 import { type Host, type LabOptions, labDefaults, labLimits, type Plan, planLab } from './plan.ts';
 import { Reaper } from './reaper.ts';
 import { abandonedLabs, findRecord, makeLabDirectory, self, writeRecord } from './records.ts';
 import { labProblem } from './requirements.ts';
+import { type Segments, segmentsOf } from './segments.ts';
 import {
   applicationOf,
+  applicationPid,
   controlFile,
   type DelayLineState,
   readDelayLine,
+  startApplication,
   startServices,
   writeDelay,
 } from './services.ts';
@@ -17,6 +21,7 @@ import * as topology from './topology.ts';
 
 /** Commands that set a lab up and run at the same time. */
 const parallelMax = 8;
+const crashPollMs = 2;
 
 async function inParallel<T>(items: readonly T[], task: (item: T) => Promise<unknown>): Promise<void> {
   const rest = items.values();
@@ -203,6 +208,29 @@ export class Lab {
   async setLink(host: Host, state: 'up' | 'down'): Promise<void> {
     const ports = [host.port, ...(host.role === 'server' ? [topology.serverPorts(host).tx] : [])];
     for (const port of ports) await this.exec(this.plan.switch, ['ip', 'link', 'set', 'dev', port, state]);
+  }
+
+  /** Kills the application of a server, whose kernel then resets its connections and refuses new ones. */
+  async crash(server: Host): Promise<void> {
+    const pid = applicationPid(this.plan, server);
+    const isRunning = async () =>
+      (await run(['ip', 'netns', 'pids', server.netns])).split('\n').includes(String(pid));
+    if (pid === undefined || !(await isRunning())) return;
+    process.kill(pid, 'SIGKILL');
+    while (await isRunning()) await sleep(crashPollMs);
+  }
+
+  /** Starts the application of a server that was crashed, and returns when it accepts connections. */
+  async revive(server: Host): Promise<void> {
+    await startApplication(this.plan, server);
+  }
+
+  /**
+   * Segments of TCP in the kernel of a host since the lab is up: those that it received, sent, sent again, and the
+   * resets that it sent. A server resets what comes in the middle of a connection that is not its own.
+   */
+  async segments(host: Host): Promise<Segments> {
+    return segmentsOf(await this.exec(host, ['cat', '/proc/net/snmp']));
   }
 
   /** Makes the clients send what is for the vip to one server, past the load balancer. */

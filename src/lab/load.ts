@@ -28,6 +28,28 @@ export interface LoadOptions {
   durationMs?: number;
   /** 100 by default. */
   intervalMs?: number;
+  /** A request without a reply, or a connection without an answer, is an error after as long; 1,000 by default. */
+  timeoutMs?: number;
+  /** Whether what became of each connection is in the summary; servers are asked for their names then. */
+  account?: boolean;
+}
+
+/** What became of a connection: `kept` ones were whole at the end of the run. */
+export type ConnectionEnd = 'completed' | 'kept' | 'connect_failed' | 'reset' | 'timed_out' | 'wrong_reply';
+
+/** A connection from its first SYN on. Times are of CLOCK_MONOTONIC in ns. */
+export interface ConnectionRecord {
+  end: ConnectionEnd;
+  /** The name of its server, `s1`; empty when it never told. */
+  server: string;
+  /** The client's. */
+  port: number;
+  startedNs: number;
+  endedNs: number;
+  /** Requests with a correct reply. */
+  answered: number;
+  /** Requests that were under way when it broke. */
+  lost: number;
 }
 
 /** Latencies in us, of requests with a correct reply; null where there were none. */
@@ -62,9 +84,15 @@ export interface LoadSummary extends LoadCounts {
   unsent: number;
 }
 
+/** The whole run of a load with `account`. */
+export interface LoadAccount extends LoadSummary {
+  /** In order of their end. */
+  connections: readonly ConnectionRecord[];
+}
+
 export interface LoadRun {
-  /** Resolves when the run has ended; rejects with `ENVIRONMENT` when the generator failed. */
-  done: Promise<LoadSummary>;
+  /** Resolves when the run has ended; rejects with `ENVIRONMENT` when the generator failed. No connections without `account`. */
+  done: Promise<LoadAccount>;
   /** Ends the run early; `done` resolves as usual. */
   stop(): void;
 }
@@ -75,12 +103,12 @@ const camel = (name: string): string =>
   name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** One line of the generator. */
-export function parseLine(line: string): LoadCounts | LoadSummary {
+export function parseLine(line: string): LoadCounts | LoadSummary | ConnectionRecord {
   const renamed = (value: unknown): unknown =>
     typeof value === 'object' && value !== null
       ? Object.fromEntries(Object.entries(value).map(([name, member]) => [camel(name), renamed(member)]))
       : value;
-  return renamed(JSON.parse(line)) as LoadCounts | LoadSummary;
+  return renamed(JSON.parse(line)) as LoadCounts | LoadSummary | ConnectionRecord;
 }
 
 /** Starts load from a client. `onInterval` gets the counts of each interval right after its end. */
@@ -90,28 +118,33 @@ export function startLoad(
   options: LoadOptions = {},
   onInterval: (counts: LoadCounts) => void = () => {},
 ): LoadRun {
-  const { address = lab.vip, ...rest } = options;
-  const flags = Object.entries(rest).flatMap(([name, value]) =>
-    value === undefined ? [] : [flagOf(name), String(value)],
-  );
+  const { address = lab.vip, account = false, ...rest } = options;
+  const flags = [
+    ...Object.entries(rest).flatMap(([name, value]) =>
+      value === undefined ? [] : [flagOf(name), String(value)],
+    ),
+    ...(account ? ['--account'] : []),
+  ];
   const child = lab.spawn(client, [labProgram('load'), ...flags, address, String(serverPort)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const connections: ConnectionRecord[] = [];
   let summary: LoadSummary | undefined;
   let reason = '';
   createInterface({ input: child.stdout! }).on('line', (line) => {
     const counts = parseLine(line);
-    if ('unsent' in counts) summary = counts;
+    if ('end' in counts) connections.push(counts);
+    else if ('unsent' in counts) summary = counts;
     else onInterval(counts);
   });
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     reason = text.trim();
   });
-  const done = new Promise<LoadSummary>((resolve, reject) => {
+  const done = new Promise<LoadAccount>((resolve, reject) => {
     const fail = (why: string) => reject(new InbandError('ENVIRONMENT', `load generator: ${why}`));
     child.once('error', (error) => fail(error.message));
     child.once('close', (code, signal) => {
-      if (code === 0 && summary) resolve(summary);
+      if (code === 0 && summary) resolve({ ...summary, connections });
       else fail(reason || `it ended with ${signal ?? code}`);
     });
   });

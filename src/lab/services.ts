@@ -66,6 +66,9 @@ interface Service {
   isReady(child: ChildProcess): boolean;
 }
 
+/** Holds the process of a service, which may have ended. */
+const pidFile = (id: string, service: string): string => join(labDirectory(id), `${service}.pid`);
+
 async function launch(id: string, service: Service): Promise<void> {
   const log = join(labDirectory(id), `${service.name}.log`);
   const fd = openSync(log, 'a');
@@ -77,6 +80,7 @@ async function launch(id: string, service: Service): Promise<void> {
   });
   closeSync(fd);
   child.unref();
+  if (child.pid !== undefined) writeFileSync(pidFile(id, service.name), String(child.pid));
   let failure: string | undefined;
   child.once('error', (error) => {
     failure = error.message;
@@ -133,18 +137,34 @@ function kv(plan: Plan, server: Host): Service {
   return {
     name: `${server.name}.kv`,
     netns: server.netns,
-    argv: [labProgram('kv'), file, '0.0.0.0', String(serverPort)],
+    argv: [labProgram('kv'), file, '0.0.0.0', String(serverPort), server.name],
     isReady: (child) => listens(child.pid!, serverPort),
   };
 }
 
+function applicationService(plan: Plan, server: Host): Service | undefined {
+  const application = applicationOf(plan);
+  if (application === 'none') return undefined;
+  return application === 'kv' ? kv(plan, server) : memcached(server);
+}
+
 /** Starts the delay lines and the servers' applications, and returns when all of them are ready. */
 export async function startServices(plan: Plan): Promise<void> {
-  const application = applicationOf(plan);
   const services = plan.servers.flatMap((server) => [
     ...(plan.options.delayLines ? [delayLine(plan, server)] : []),
-    ...(application === 'memcached' ? [memcached(server)] : []),
-    ...(application === 'kv' ? [kv(plan, server)] : []),
+    ...[applicationService(plan, server) ?? []].flat(),
   ]);
   await Promise.all(services.map((service) => launch(plan.id, service)));
+}
+
+/** Starts the application of a server, and returns when it is ready; there must be none running. */
+export async function startApplication(plan: Plan, server: Host): Promise<void> {
+  const service = applicationService(plan, server);
+  if (service) await launch(plan.id, service);
+}
+
+/** The process of a server's application; undefined before the first start, and of a lab without applications. */
+export function applicationPid(plan: Plan, server: Host): number | undefined {
+  const file = pidFile(plan.id, `${server.name}.${applicationOf(plan)}`);
+  return existsSync(file) ? Number(readFileSync(file, 'utf8')) : undefined;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { accountBetween, retransmitted } from '../../src/demo/account.ts';
+import { accountBetween } from '../../src/demo/account.ts';
 import { lastWords } from '../../src/demo/daemon.ts';
 import { gridOf } from '../../src/demo/demo.ts';
 import { checkDemo, demoDefaults, scheduleOf } from '../../src/demo/plan.ts';
@@ -50,11 +50,6 @@ describe('the account of packets', () => {
   test('takes no loss from frames that the load balancer did not forward', () => {
     const later = { ...counts, packets: { tx: 150, not_ip: 4 }, delivered: 150 };
     expect(accountBetween(counts, later).packets_lost).toBe(0);
-  });
-
-  test('reads retransmissions by name', () => {
-    const snmp = 'Ip: Forwarding\nIp: 1\nTcp: RtoAlgorithm OutSegs RetransSegs InErrs\nTcp: 1 900 17 3\n';
-    expect(retransmitted(snmp)).toBe(17);
   });
 });
 

@@ -159,6 +159,28 @@ describe('a lab', () => {
     expect(await reaches(lab, lab.clients[0]!, server.address)).toBe(true);
   });
 
+  test('kills the application of a server, whose kernel resets what it had, and starts it again', async () => {
+    const server = lab.servers[0]!;
+    const before = await lab.segments(server);
+    const broken = startLoad(lab, lab.clients[0]!, {
+      address: server.address,
+      durationMs: 500,
+      account: true,
+    });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await lab.crash(server);
+    await lab.crash(server);
+    const { connections } = await broken.done;
+    expect(new Set(connections.map(({ end }) => end))).toEqual(new Set(['reset', 'connect_failed']));
+    const after = await lab.segments(server);
+    expect(after.resetsSent - before.resetsSent).toBeGreaterThanOrEqual(16);
+    expect(after.received - before.received).toBeGreaterThan(100);
+    await lab.revive(server);
+    const options = { address: server.address, durationMs: 100 };
+    expect((await startLoad(lab, lab.clients[0]!, options).done).errors).toBe(0);
+    expect(await lab.segments(server)).toMatchObject({ resetsSent: after.resetsSent });
+  });
+
   test('refuses delays that it cannot set', () => {
     expect(() => lab.setDelay(lab.servers[0]!, 1_000_001)).toThrow(
       expect.objectContaining({ code: 'USAGE' }),

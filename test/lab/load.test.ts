@@ -158,6 +158,13 @@ describe('the load generator', () => {
     expect(summary).toMatchObject({ errors: 0, misses: 0 });
   });
 
+  test('gives a request the time that it is told', async () => {
+    const flags = ['--connections', '1', '--duration-ms', '50', '--timeout-ms', '300'];
+    const summary = await against((socket) => socket.resume(), flags);
+    expect(summary).toMatchObject({ requests: 0, timeouts: 1 });
+    expect(summary.monoNs).toBeGreaterThan(0);
+  });
+
   test.each([
     [['--connections', '0'], /connections: '0' is not an integer from 1 to 4096/],
     [['--set-ratio', '2'], /set-ratio: '2' is not a number from 0 to 1/],
@@ -172,4 +179,79 @@ describe('the load generator', () => {
     expect(stderr).toMatch(message);
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
+});
+
+describe('the account of connections', () => {
+  const accountAgainst = async (onConnection: (socket: Socket) => void, flags: string[]) => {
+    const fake = await listen(onConnection);
+    try {
+      return await load(fake.port, ['--account', ...flags]);
+    } finally {
+      fake.server.close();
+    }
+  };
+
+  test('names the server of each, and adds up to what was counted', async () => {
+    const named = await KeyValueServer.start('s7');
+    const flags = ['--connections', '4', '--requests-per-connection', '25', '--duration-ms', '200'];
+    const { connections, summary } = await load(named.port, [...flags, '--account']);
+    named.stop();
+    expect(summary.errors).toBe(0);
+    expect(connections.length).toBe(summary.connects);
+    const answered = connections.map((connection) => connection.answered);
+    expect(answered.reduce((sum, count) => sum + count)).toBe(summary.requests);
+    for (const { end, server, port, lost, startedNs, endedNs, answered } of connections) {
+      expect({ server, lost }).toEqual({ server: 's7', lost: 0 });
+      expect(port).toBeGreaterThan(0);
+      expect(endedNs).toBeGreaterThan(startedNs);
+      expect(end).toBe(answered === 25 ? 'completed' : 'kept');
+    }
+    expect(connections.filter(({ end }) => end === 'kept').length).toBeLessThanOrEqual(4);
+  });
+
+  test('keeps those that are never made anew', async () => {
+    const flags = ['--connections', '3', '--depth', '2', '--duration-ms', '100', '--account'];
+    const { connections, summary } = await load(server.port, flags);
+    expect(connections.map(({ end }) => end)).toEqual(['kept', 'kept', 'kept']);
+    expect(connections.reduce((sum, { answered }) => sum + answered, 0)).toBe(summary.requests);
+  });
+
+  test('says of those that were closed what was lost', async () => {
+    const onConnection = (socket: Socket) =>
+      socket.on('data', (data) => {
+        if (data.includes('version')) socket.write('VERSION fake s1\r\n');
+        else socket.destroy();
+      });
+    const flags = ['--connections', '1', '--depth', '2', '--set-ratio', '0', '--duration-ms', '50'];
+    const { connections, summary } = await accountAgainst(onConnection, flags);
+    const broken = connections.filter(({ end }) => end === 'reset');
+    expect(broken.length).toBeGreaterThan(0);
+    expect(broken.reduce((sum, { lost }) => sum + lost, 0)).toBe(summary.resets);
+    expect(broken[0]).toMatchObject({ server: 's1', answered: 0, lost: 2 });
+  });
+
+  test('says of those that got no answer that they timed out, without a name', async () => {
+    const flags = ['--connections', '2', '--duration-ms', '50', '--timeout-ms', '200'];
+    const { connections } = await accountAgainst((socket) => socket.resume(), flags);
+    expect(connections).toHaveLength(2);
+    expect(connections[0]).toMatchObject({ end: 'timed_out', server: '', answered: 0, lost: 1 });
+  });
+
+  test('counts what could not be made', async () => {
+    const { connections, summary } = await load(await freePort(), [
+      ...['--connections', '1', '--duration-ms', '100', '--account'],
+    ]);
+    expect(connections.length).toBe(summary.connectFailures);
+    expect(new Set(connections.map(({ end }) => end))).toEqual(new Set(['connect_failed']));
+  });
+
+  test.each(['VERSION a"b\r\n', `VERSION ${'x'.repeat(40)}\r\n`])(
+    'has no name for a server that calls itself %j',
+    async (version) => {
+      const onConnection = (socket: Socket) => socket.once('data', () => socket.write(version));
+      const flags = ['--connections', '1', '--duration-ms', '50', '--timeout-ms', '100'];
+      const { connections } = await accountAgainst(onConnection, flags);
+      expect(connections[0]!.server).toBe('');
+    },
+  );
 });

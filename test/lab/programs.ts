@@ -4,7 +4,7 @@ import { type AddressInfo, createConnection, createServer, type Server, type Soc
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LoadCounts, LoadSummary } from '../../src/lab/load.ts';
+import type { ConnectionRecord, LoadCounts, LoadSummary } from '../../src/lab/load.ts';
 import { parseLine } from '../../src/lab/load.ts';
 import { labProgram } from '../../src/lab/requirements.ts';
 
@@ -56,12 +56,12 @@ export class KeyValueServer {
     this.#child = child;
   }
 
-  static async start(): Promise<KeyValueServer> {
+  static async start(...name: string[]): Promise<KeyValueServer> {
     const directory = mkdtempSync(join(tmpdir(), 'inband-kv-'));
     const control = join(directory, 'control');
     writeFileSync(control, Buffer.alloc(8));
     const port = await freePort();
-    const child = spawn(labProgram('kv'), [control, host, String(port)], { stdio: 'inherit' });
+    const child = spawn(labProgram('kv'), [control, host, String(port), ...name], { stdio: 'inherit' });
     const server = new KeyValueServer(port, directory, child);
     for (let attempt = 0; ; attempt += 1) {
       const banner = await talk(port, 'version\r\n', 1).catch(() => '');
@@ -90,6 +90,7 @@ export class KeyValueServer {
 export interface LoadOutput {
   intervals: LoadCounts[];
   summary: LoadSummary;
+  connections: ConnectionRecord[];
 }
 
 /** Runs the load generator against a port of the loopback interface; `meanwhile` gets its process. */
@@ -109,5 +110,7 @@ export async function load(
   const code = await new Promise((resolve) => child.once('close', resolve));
   if (code !== 0) throw new Error(`the load generator ended with ${code}`);
   const lines = text.trim().split('\n').map(parseLine);
-  return { intervals: lines.slice(0, -1), summary: lines.at(-1) as LoadSummary };
+  const connections = lines.filter((line): line is ConnectionRecord => 'end' in line);
+  const counts = lines.filter((line): line is LoadCounts => !('end' in line));
+  return { intervals: counts.slice(0, -1), summary: counts.at(-1) as LoadSummary, connections };
 }
