@@ -21,6 +21,7 @@ const errorCodes = {
   TRUTH_INVALID: exitCode.failure,
   LIMIT: exitCode.failure,
   DAEMON_UNREACHABLE: exitCode.failure,
+  NOT_DRAINED: exitCode.failure,
   ALREADY_RUNNING: exitCode.alreadyRunning,
   ENVIRONMENT: exitCode.environment,
   PERMISSION: exitCode.permission,

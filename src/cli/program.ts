@@ -2,18 +2,26 @@ import { Command } from 'commander';
 import { InbandError } from '../errors.ts';
 import { packageVersion } from '../version.ts';
 import { backendSetupCommand } from './backend-setup.ts';
+import { backendsCommand } from './backends.ts';
 import { checkCommand } from './check.ts';
 import { configSchemaCommand } from './config-schema.ts';
 import { demoCommand } from './demo.ts';
 import { diffCommand } from './diff.ts';
 import { doctorCommand } from './doctor.ts';
+import { drainCommand } from './drain.ts';
 import { evalCommand } from './eval.ts';
+import { flowsCommand } from './flows.ts';
 import { labCommand } from './lab.ts';
+import { maintenanceCommand } from './maintenance.ts';
+import { readyCommand } from './ready.ts';
+import { reloadCommand } from './reload.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { samplesCommand } from './samples.ts';
 import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
+import { traceCommand } from './trace.ts';
+import { weightCommand } from './weight.ts';
 import { whyCommand } from './why.ts';
 
 /** The `inband` command with all below it. Man pages and completions are made from it. */
@@ -27,9 +35,17 @@ export function program(): Command {
     checkCommand(),
     diffCommand(),
     configSchemaCommand(),
+    reloadCommand(),
     statusCommand(),
+    backendsCommand(),
+    flowsCommand(),
+    traceCommand(),
     whyCommand(),
     samplesCommand(),
+    drainCommand(),
+    readyCommand(),
+    maintenanceCommand(),
+    weightCommand(),
     doctorCommand(),
     backendSetupCommand(),
     demoCommand(),

@@ -1,0 +1,39 @@
+import { type Command, Option } from 'commander';
+import { type FlowState, type FlowsAnswer, flowStates } from '../admin/answers.ts';
+import { ask } from '../admin/client.ts';
+import { flowsText } from '../report/flows.ts';
+import { usage } from './flags.ts';
+import { print, type RemoteFlags, remoteCommand } from './remote.ts';
+
+interface Flags extends RemoteFlags {
+  readonly vip?: string;
+  readonly backend?: string;
+  readonly client?: string;
+  readonly state?: FlowState;
+  readonly limit?: number;
+}
+
+export function flowsCommand(): Command {
+  return remoteCommand('flows', 'The flows that a running load balancer knows')
+    .option('--vip <VIP>', 'only those to this vip')
+    .option('--backend <ADDR>', 'only those of this backend')
+    .option('--client <ADDR[:PORT]>', 'only those from this client')
+    .addOption(new Option('--state <STATE>', 'only those in this state').choices(flowStates))
+    .option('--limit <COUNT>', 'print no more than these', parseLimit)
+    .action(async (flags: Flags) => {
+      print(flags, await ask<FlowsAnswer>(flags.socket, `/flows${queryOf(flags)}`), flowsText);
+    });
+}
+
+function queryOf(flags: Flags): string {
+  const query = new URLSearchParams();
+  for (const key of ['vip', 'backend', 'client', 'state', 'limit'] as const) {
+    if (flags[key] !== undefined) query.set(key, String(flags[key]));
+  }
+  return query.size > 0 ? `?${query}` : '';
+}
+
+function parseLimit(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw usage(`--limit: '${text}' is not a count`, 'give a number such as 100');
+}
