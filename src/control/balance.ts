@@ -99,6 +99,7 @@ class State {
 export class Balance implements Policy {
   readonly name = 'balance';
   readonly trigger = 'tick';
+  readonly startsGently = true;
   readonly #settings: SettingsOf<typeof balanceSettings>;
   /** Octaves above the others at which a backend is slow. */
   readonly #slow: number;

@@ -32,6 +32,8 @@ export interface Policy {
   readonly name: string;
   /** Whether it wants to be asked at every sample or on the control loop's tick. */
   readonly trigger: 'sample' | 'tick';
+  /** Whether it gives a backend that can be used again its share step by step; otherwise its pool does. */
+  readonly startsGently?: boolean;
   /** Why the last call changed shares, about one backend each; absent with a policy that gives no reasons. */
   readonly reasons?: readonly Reason[];
   /** Changes `input.shares`; false if it left them as they were. */

@@ -2,11 +2,12 @@ import { InbandError } from '../errors.ts';
 import type { BackendSignals } from '../latency/signals.ts';
 import type { LatencyWindow } from '../latency/window.ts';
 import { createTableBuilder, type TableOptions } from '../maglev/builder.ts';
-import type { SlotTable, TableBuilder } from '../maglev/shares.ts';
+import { noBackend, type SlotTable, type TableBuilder } from '../maglev/shares.ts';
 import { type Ns, ns } from '../units.ts';
 import { DecisionLog } from './decisions.ts';
 import { KindChooser } from './kinds.ts';
 import type { Policy, PolicyInput } from './policy.ts';
+import { Ramp } from './ramp.ts';
 
 /** A backend as configured: weight above 0, as a ratio to the others. */
 export interface PoolBackend {
@@ -25,6 +26,12 @@ export interface PoolOptions {
   /** One per backend; empty where nothing counts them. */
   readonly signals?: readonly BackendSignals[];
   readonly table?: TableOptions;
+  /** Shares to begin with, 0 or more and not all 0, of any sum; by weight unless given. */
+  readonly shares?: ArrayLike<number>;
+  /** Time in which a backend that may hold slots again gets its whole share; 0 for at once. */
+  readonly slowStartNs?: number;
+  /** What was decided before about these backends. */
+  readonly decisions?: DecisionLog;
 }
 
 /** The backends of one vip, their shares, the policy that moves them, and the Maglev table that follows. */
@@ -36,10 +43,17 @@ export class Pool {
   readonly weights: Float64Array;
   /** Fraction of slots that the policy gives each backend, sum 1, whether it can be used now or not. */
   readonly shares: Float64Array;
+  /** Fraction of slots that each backend had when the table was last published, sum 1; all 0 if none may have any. */
+  readonly held: Float64Array;
   /** Why the shares of each backend changed lately. */
   readonly decisions: DecisionLog;
+  /** 1 where an operator lets a backend have new flows; where checks do; where packets can be sent to it. */
+  readonly #ready: Uint8Array;
+  readonly #healthy: Uint8Array;
+  readonly #reachable: Uint8Array;
+  /** 1 where all three are. */
   readonly #usable: Uint8Array;
-  readonly #effective: Float64Array;
+  readonly #ramp: Ramp;
   readonly #windows: readonly (readonly LatencyWindow[])[];
   readonly #signals: readonly BackendSignals[];
   readonly #chooser: KindChooser;
@@ -49,19 +63,25 @@ export class Pool {
   #builder: TableBuilder | undefined;
 
   /** @throws InbandError `USAGE` for a weight that is not above 0 */
-  constructor({ policy, backends, kinds, windows, signals = [], table = {} }: PoolOptions) {
+  constructor(options: PoolOptions) {
+    const { policy, backends, kinds, windows, signals = [], table = {}, slowStartNs = 0 } = options;
     this.policy = policy;
     this.backends = backends;
     this.kinds = kinds;
     this.#windows = windows;
     this.#signals = signals;
     this.#tableOptions = table;
-    const total = backends.reduce((sum, backend) => sum + weightOf(backend), 0);
-    this.weights = Float64Array.from(backends, ({ weight }) => weight / total);
-    this.shares = Float64Array.from(this.weights);
-    this.#effective = Float64Array.from(this.weights);
-    this.#usable = new Uint8Array(backends.length).fill(1);
-    this.decisions = new DecisionLog(backends.length);
+    const { length } = backends;
+    this.weights = fractions(backends.map(weightOf));
+    this.shares = options.shares ? fractions(options.shares) : Float64Array.from(this.weights);
+    this.held = Float64Array.from(this.shares);
+    this.#ready = new Uint8Array(length).fill(1);
+    this.#healthy = new Uint8Array(length).fill(1);
+    this.#reachable = new Uint8Array(length).fill(1);
+    this.#usable = new Uint8Array(length).fill(1);
+    // A policy that begins gently itself would do so twice.
+    this.#ramp = new Ramp(length, policy.startsGently ? 0 : slowStartNs);
+    this.decisions = options.decisions ?? new DecisionLog(length);
     this.#chooser = new KindChooser(kinds, windows);
     const { weights, shares } = this;
     this.#input = {
@@ -80,13 +100,36 @@ export class Pool {
     return this.#input.kind;
   }
 
-  /** Whether a backend may hold slots. Its share is kept for when it returns. */
-  setUsable(index: number, usable: boolean): void {
-    this.#usable[index] = usable ? 1 : 0;
+  /** Whether some backend is to be given more slots as time goes by: `publish` is then to be called again and again. */
+  get isRamping(): boolean {
+    return this.#ramp.isActive;
   }
 
+  /** Whether an operator lets a backend hold slots, which it never does otherwise. Its share is kept for then. */
+  setReady(index: number, ready: boolean): void {
+    this.#ready[index] = ready ? 1 : 0;
+    this.#look(index);
+  }
+
+  /** Whether checks let a backend hold slots; where they let none, all that are ready do. Its share is kept. */
+  setHealthy(index: number, healthy: boolean): void {
+    this.#healthy[index] = healthy ? 1 : 0;
+    this.#look(index);
+  }
+
+  /** Whether packets can be sent to a backend; where they can to none, none is left out for it. Its share is kept. */
+  setUsable(index: number, usable: boolean): void {
+    this.#reachable[index] = usable ? 1 : 0;
+    this.#look(index);
+  }
+
+  /** Whether a backend is ready and healthy and packets can be sent to it. */
   isUsable(index: number): boolean {
     return this.#usable[index] === 1;
+  }
+
+  #look(b: number): void {
+    this.#usable[b] = this.#ready[b]! & this.#healthy[b]! & this.#reachable[b]!;
   }
 
   /**
@@ -123,17 +166,56 @@ export class Pool {
   }
 
   /**
-   * Makes the table follow the shares of the backends that can be used; returns how many slots changed. If none of
-   * these has a share left, they get slots by weight; if no backend can be used, all keep theirs by weight.
+   * Makes the table follow the shares of the backends that may hold slots; returns how many slots changed. These are the
+   * usable ones; where there is none, all that are ready, by weight, at best those that packets can be sent to. If none of
+   * them has a share left, they get slots by weight. Where no backend is ready, no slot has one.
+   * @param now time of the slow start; it stands while none is given
    * @throws InbandError as `createTableBuilder` does, the first time
    */
-  publish(table: SlotTable): number {
-    const isShared = this.shares.some((share, b) => share > 0 && this.isUsable(b));
+  publish(table: SlotTable, now: Ns = this.#input.now): number {
+    const allowed = this.#allowed();
+    if (!allowed) {
+      this.held.fill(0);
+      return empty(table);
+    }
+    const factors = this.#ramp.factors(now, allowed);
+    const isShared =
+      allowed === this.#usable && this.shares.some((share, b) => share > 0 && allowed[b] === 1);
     const wanted = isShared ? this.shares : this.weights;
-    for (let b = 0; b < wanted.length; b++) this.#effective[b] = this.isUsable(b) ? wanted[b]! : 0;
+    let total = 0;
+    for (let b = 0; b < wanted.length; b++) {
+      this.held[b] = allowed[b] === 1 ? wanted[b]! * factors[b]! : 0;
+      total += this.held[b]!;
+    }
+    for (let b = 0; b < wanted.length; b++) this.held[b]! /= total;
     this.#builder ??= createTableBuilder(this.backends, this.#tableOptions);
-    return this.#builder.build(this.#effective, table);
+    return this.#builder.build(this.held, table);
   }
+
+  /** Which backends hold slots; undefined for none. */
+  #allowed(): Uint8Array | undefined {
+    if (this.#usable.includes(1)) return this.#usable;
+    const reachable = this.#ready.map((ready, b) => ready & this.#reachable[b]!);
+    if (reachable.includes(1)) return reachable;
+    return this.#ready.includes(1) ? this.#ready : undefined;
+  }
+}
+
+/** Takes the backend out of every slot; returns how many had one. */
+function empty(table: SlotTable): number {
+  let moved = 0;
+  for (let slot = 0; slot < table.length; slot++) {
+    if (table[slot] === noBackend) continue;
+    table[slot] = noBackend;
+    moved++;
+  }
+  return moved;
+}
+
+function fractions(parts: ArrayLike<number>): Float64Array {
+  const result = Float64Array.from(parts);
+  const total = result.reduce((sum, part) => sum + part, 0);
+  return result.map((part) => part / total);
 }
 
 function weightOf({ name, weight }: PoolBackend): number {

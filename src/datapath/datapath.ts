@@ -45,8 +45,7 @@ export interface PlacedVip {
   readonly backends: readonly number[];
 }
 
-/** A slot's value where there is no backend: packets of new flows are dropped. */
-export const noBackend = 0xffff;
+export { noBackend } from '../maglev/shares.ts';
 
 /** What a datapath can be configured to hold without being opened anew. */
 export interface DatapathCapacity {

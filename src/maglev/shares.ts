@@ -69,8 +69,10 @@ export class ShareQuotas {
   }
 }
 
-/** Numbers fit the 16 bits of a slot, and the last one says that there is no backend. */
-const numberMax = 0xfffe;
+/** A slot's value where there is no backend: packets of new flows are dropped. */
+export const noBackend = 0xffff;
+
+const numberMax = noBackend - 1;
 
 /**
  * What slots hold for each backend: its index, or the number given for it.
