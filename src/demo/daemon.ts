@@ -152,7 +152,7 @@ export class Daemon {
  * Gives the other end of the load balancer's veth a native XDP program, without which nothing that the load balancer
  * sends from its own would arrive; in place of the one that it may have already.
  */
-async function preparePeer(lab: Lab): Promise<void> {
+export async function preparePeer(lab: Lab): Promise<void> {
   const program = ['xdpdrv', 'obj', `${nativeDirectory}pass.bpf.o`, 'sec', 'xdp.frags'];
   await lab.exec(lab.plan.switch, ['ip', '-force', 'link', 'set', 'dev', lab.lb.port, ...program]);
 }
