@@ -185,10 +185,13 @@ NAPI_MODULE_INIT()
 	bind(env, exports, addon_bindings);
 	bind(env, exports, object_bindings);
 	bind(env, exports, map_bindings);
+	bind(env, exports, pin_bindings);
+	bind(env, exports, link_bindings);
 	bind(env, exports, xdp_bindings);
 	bind(env, exports, ring_bindings);
 	bind(env, exports, netlink_bindings);
 	bind(env, exports, packet_bindings);
+	bind(env, exports, lock_bindings);
 	bind(env, exports, notify_bindings);
 	napi_set_named_property(env, exports, "possibleCpus", new_u32(env, libbpf_num_possible_cpus()));
 	return exports;

@@ -39,6 +39,8 @@ extern const struct handle_kind link_kind;
 extern const struct handle_kind ring_kind;
 extern const struct handle_kind netlink_kind;
 extern const struct handle_kind packet_kind;
+extern const struct handle_kind sender_kind;
+extern const struct handle_kind lock_kind;
 
 /* Fetches exactly `count` arguments and forgets the log of the call before. False when it has thrown. */
 bool arguments(napi_env env, napi_callback_info info, size_t count, napi_value *values);
@@ -54,6 +56,8 @@ napi_value new_u32(napi_env env, uint32_t value);
 napi_value new_string(napi_env env, const char *text);
 /* Gives a malloc'ed handle to JavaScript; on failure closes and frees it. */
 napi_value new_handle(napi_env env, struct handle *handle);
+/* The values of a mappable map as an ArrayBuffer, see map.c. */
+napi_value new_memory(napi_env env, int map_fd, uint32_t value_size, uint32_t max_entries);
 
 /* Throws Error(step) with `errno` (positive), `step` and `log`; returns NULL, for a binding to return in turn. */
 napi_value fail(napi_env env, const char *step, int err);
@@ -66,10 +70,13 @@ struct binding {
 
 extern const struct binding object_bindings[];
 extern const struct binding map_bindings[];
+extern const struct binding pin_bindings[];
+extern const struct binding link_bindings[];
 extern const struct binding xdp_bindings[];
 extern const struct binding ring_bindings[];
 extern const struct binding netlink_bindings[];
 extern const struct binding packet_bindings[];
+extern const struct binding lock_bindings[];
 extern const struct binding notify_bindings[];
 
 #endif

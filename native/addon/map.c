@@ -11,25 +11,17 @@ static void unmap(napi_env env, void *data, void *hint)
 }
 
 /*
- * map(object, map): the values of a BPF_F_MMAPABLE array, or of a data section, as an ArrayBuffer. The memory belongs
- * to the ArrayBuffer: it is unmapped when that is detached or collected, whichever is first, and outlives the object.
- * Always mapped writable, as JavaScript cannot be kept from writing: a frozen map (.rodata) fails with EPERM.
+ * The memory belongs to the ArrayBuffer: it is unmapped when that is detached or collected, whichever is first, and
+ * outlives the map. Always mapped writable, as JavaScript cannot be kept from writing: a frozen map (.rodata) fails with
+ * EPERM.
  */
-static napi_value map_memory(napi_env env, napi_callback_info info)
+napi_value new_memory(napi_env env, int map_fd, uint32_t value_size, uint32_t max_entries)
 {
-	napi_value values[2], buffer;
-	struct bpf_map *map;
-	void *memory;
-	size_t size;
-
-	if (!arguments(env, info, 2, values))
-		return NULL;
-	map = map_of(env, values, "mmap");
-	if (!map)
-		return NULL;
 	/* The kernel keeps the values of an array 8 bytes aligned. */
-	size = (((size_t)bpf_map__value_size(map) + 7) & ~(size_t)7) * bpf_map__max_entries(map);
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	size_t size = (((size_t)value_size + 7) & ~(size_t)7) * max_entries;
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
+	napi_value buffer;
+
 	if (memory == MAP_FAILED)
 		return fail(env, "mmap", errno);
 	if (napi_create_external_arraybuffer(env, memory, size, unmap, (void *)(uintptr_t)size, &buffer) != napi_ok) {
@@ -37,6 +29,20 @@ static napi_value map_memory(napi_env env, napi_callback_info info)
 		return fail(env, "napi_create_external_arraybuffer", ENOMEM);
 	}
 	return buffer;
+}
+
+/* map(object, map): the values of a BPF_F_MMAPABLE array, or of a data section, as an ArrayBuffer. */
+static napi_value map_memory(napi_env env, napi_callback_info info)
+{
+	struct bpf_map *map;
+	napi_value values[2];
+
+	if (!arguments(env, info, 2, values))
+		return NULL;
+	map = map_of(env, values, "mmap");
+	if (!map)
+		return NULL;
+	return new_memory(env, bpf_map__fd(map), bpf_map__value_size(map), bpf_map__max_entries(map));
 }
 
 /* unmap(buffer): leaves every view of it with length 0; what is detached already stays so. */

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What libpcap knows of its sockets and no package of npm tells. */
+/* Packet sockets: what libpcap knows of its own and no package of npm tells, and one to send frames with. */
 
 /* Whether `fd` is a packet socket of that interface. */
 static bool captures(int fd, int ifindex)
@@ -106,6 +106,71 @@ static napi_value packet_statistics(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
+/* A packet socket that only sends. */
+struct sender {
+	struct handle handle;
+	int fd;
+};
+
+static void sender_close(struct handle *handle)
+{
+	close(((struct sender *)handle)->fd);
+}
+
+const struct handle_kind sender_kind = { sender_close };
+
+/* packetOpen() */
+static napi_value packet_open(napi_env env, napi_callback_info info)
+{
+	const char *step = "packet socket";
+	struct sender *sender;
+	int fd;
+
+	if (!arguments(env, info, 0, NULL))
+		return NULL;
+	/* Of no protocol: nothing is received. */
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail(env, step, errno);
+	sender = calloc(1, sizeof(*sender));
+	if (!sender) {
+		close(fd);
+		return fail(env, step, ENOMEM);
+	}
+	*sender = (struct sender){ .handle.kind = &sender_kind, .fd = fd };
+	return new_handle(env, &sender->handle);
+}
+
+/* Whether an error means that the interface cannot send now, or is no more. */
+static bool is_busy(int err)
+{
+	return err == EAGAIN || err == ENOBUFS || err == ENETDOWN || err == ENXIO || err == ENODEV;
+}
+
+/* packetSend(sender, ifindex, frame): false while the interface cannot send. */
+static napi_value packet_send(napi_env env, napi_callback_info info)
+{
+	struct sockaddr_ll address = { .sll_family = AF_PACKET };
+	const char *step = "packet send";
+	struct sender *sender;
+	struct bytes frame;
+	napi_value values[3], sent;
+	ssize_t size;
+
+	if (!arguments(env, info, 3, values))
+		return NULL;
+	sender = handle_of(env, values[0], &sender_kind, step);
+	if (!sender)
+		return NULL;
+	address.sll_ifindex = (int)u32_of(env, values[1]);
+	frame = bytes_of(env, values[2]);
+	size = sendto(sender->fd, frame.data, frame.size, 0, (struct sockaddr *)&address, sizeof(address));
+	if (size < 0 && !is_busy(errno))
+		return fail(env, step, errno);
+	napi_get_boolean(env, size >= 0, &sent);
+	return sent;
+}
+
 /* Offloads by the bit that offloads() reports them as. */
 static const struct {
 	uint32_t command, mask;
@@ -148,6 +213,8 @@ static napi_value offloads(napi_env env, napi_callback_info info)
 const struct binding packet_bindings[] = {
 	{ "packetSocket", packet_socket },
 	{ "packetStatistics", packet_statistics },
+	{ "packetOpen", packet_open },
+	{ "packetSend", packet_send },
 	{ "offloads", offloads },
 	{ NULL, NULL },
 };

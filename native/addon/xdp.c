@@ -4,50 +4,8 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <net/if.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct link {
-	struct handle handle;
-	int fd;
-};
-
-static void link_close(struct handle *handle)
-{
-	close(((struct link *)handle)->fd);
-}
-
-const struct handle_kind link_kind = { link_close };
-
-/* attach(object, program, interface index, XDP_FLAGS_*): a link, which detaches when it is closed or the process ends. */
-static napi_value attach(napi_env env, napi_callback_info info)
-{
-	LIBBPF_OPTS(bpf_link_create_opts, options);
-	const char *step = "bpf_link_create";
-	struct bpf_program *program;
-	napi_value values[4];
-	struct link *link;
-	int err;
-
-	if (!arguments(env, info, 4, values))
-		return NULL;
-	program = program_of(env, values, step);
-	if (!program)
-		return NULL;
-	link = calloc(1, sizeof(*link));
-	if (!link)
-		return fail(env, step, ENOMEM);
-	options.flags = u32_of(env, values[3]);
-	link->fd = bpf_link_create(bpf_program__fd(program), u32_of(env, values[2]), BPF_XDP, &options);
-	if (link->fd < 0) {
-		err = link->fd;
-		free(link);
-		return fail(env, step, err);
-	}
-	link->handle.kind = &link_kind;
-	return new_handle(env, &link->handle);
-}
 
 /* The id of the link that holds the hook of an interface by this program; 0 when it is none or may not be known. */
 static uint32_t link_id_of(uint32_t ifindex, uint32_t program_id)
@@ -179,5 +137,5 @@ static napi_value probe(napi_env env, napi_callback_info info)
 }
 
 const struct binding xdp_bindings[] = {
-	{ "attach", attach }, { "query", query }, { "testRun", test_run }, { "probe", probe }, { NULL, NULL },
+	{ "query", query }, { "testRun", test_run }, { "probe", probe }, { NULL, NULL },
 };

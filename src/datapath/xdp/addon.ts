@@ -14,6 +14,10 @@ export type LinkHandle = Handle<'link'>;
 export type RingHandle = Handle<'ring'>;
 export type NetlinkHandle = Handle<'netlink'>;
 export type PacketSocketHandle = Handle<'packetSocket'>;
+export type SenderHandle = Handle<'sender'>;
+export type LockHandle = Handle<'lock'>;
+export type PinnedMapHandle = Handle<'pinnedMap'>;
+export type PinnedProgramHandle = Handle<'pinnedProgram'>;
 
 /** A map as the object file describes it. `type` is BPF_MAP_TYPE_*, `flags` BPF_F_*, sizes are in bytes. */
 export interface MapSpec {
@@ -41,6 +45,12 @@ export interface OpenedObject {
   readonly globals: readonly GlobalSpec[];
 }
 
+/** A map as the kernel has it; fields as in `MapSpec`. */
+export interface PinnedMapSpec extends Omit<MapSpec, 'name'> {
+  /** The kernel's number for it. */
+  readonly id: number;
+}
+
 /** Who holds the XDP hook of an interface. `mode` is XDP_ATTACHED_*, 0 when nobody does; `linkId` is 0 when unknown. */
 export interface HookQuery {
   readonly mode: number;
@@ -66,7 +76,20 @@ export interface Addon {
   update(object: ObjectHandle, map: number, key: Uint8Array, value: Uint8Array): void;
   remove(object: ObjectHandle, map: number, key: Uint8Array): boolean;
   setTail(object: ObjectHandle, map: number, index: number, target: ObjectHandle, program: number): void;
+  mapPin(object: ObjectHandle, map: number, path: string): void;
+  programPin(object: ObjectHandle, program: number, path: string): void;
+  mapOpen(path: string): PinnedMapSpec & { readonly handle: PinnedMapHandle };
+  programOpen(path: string): { readonly handle: PinnedProgramHandle; readonly id: number };
+  pinnedMemory(map: PinnedMapHandle): ArrayBuffer;
+  pinnedLookup(map: PinnedMapHandle, key: Uint8Array, value: Uint8Array): boolean;
+  reuse(object: ObjectHandle, map: number, pinned: PinnedMapHandle): void;
   attach(object: ObjectHandle, program: number, ifindex: number, flags: number): LinkHandle;
+  linkOpen(path: string): LinkHandle;
+  linkPin(link: LinkHandle, path: string): void;
+  linkInfo(link: LinkHandle): { readonly id: number; readonly programId: number; readonly ifindex: number };
+  linkUpdate(link: LinkHandle, object: ObjectHandle, program: number, expected: PinnedProgramHandle): void;
+  linkDetach(link: LinkHandle): void;
+  gracePeriod(): void;
   query(ifindex: number): HookQuery;
   testRun(
     object: ObjectHandle,
@@ -90,6 +113,10 @@ export interface Addon {
   packetSocket(ifindex: number): PacketSocketHandle;
   /** Frames that it accepted since the last call, and how many of them had no room; zeros once it is closed. */
   packetStatistics(socket: PacketSocketHandle, out: Uint32Array): void;
+  packetOpen(): SenderHandle;
+  packetSend(socket: SenderHandle, ifindex: number, frame: Uint8Array): boolean;
+  lockTake(name: string): LockHandle;
+  lockHolder(name: string): number;
   /** A bit for each of GRO, LRO, TSO and GSO that is on. */
   offloads(name: string): number;
   /** Sends a datagram to a Unix socket, whose name is given as `sun_path` holds it, without waiting. */

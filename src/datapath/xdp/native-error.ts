@@ -23,6 +23,8 @@ function explain(step: string, code: string): [ErrorCode, string, string] | unde
   const attaching = step === 'bpf_link_create';
   switch (code) {
     case 'EPERM':
+      if (step === 'bpf_link_update')
+        return ['HOOK_TAKEN', 'another program is in its place', 'end the process that put it there'];
       return [
         'PERMISSION',
         'not permitted',

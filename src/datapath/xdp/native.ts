@@ -2,16 +2,18 @@ import { InbandError } from '../../errors.ts';
 import {
   addon,
   type GlobalSpec,
-  type LinkHandle,
   type MapSpec,
   type ObjectHandle,
   type OpenedObject,
   type RingHandle,
 } from './addon.ts';
+import { attachFailure, flagsOf, type InterfaceName, XdpLink, type XdpMode } from './link.ts';
 import { native } from './native-error.ts';
+import type { PinnedMap, PinnedProgram } from './pinned.ts';
 
 export type { GlobalSpec, MapSpec } from './addon.ts';
 export { nativeDirectory } from './addon.ts';
+export { type HookHolder, hookHolder, type InterfaceName, XdpLink, type XdpMode } from './link.ts';
 
 /** BPF_MAP_TYPE_* of linux/bpf.h whose use differs. */
 const mapType = { progArray: 3, perCpuHash: 5, perCpuArray: 6, lruPerCpuHash: 10, ring: 27 } as const;
@@ -19,21 +21,11 @@ const perCpuTypes: readonly number[] = [mapType.perCpuHash, mapType.perCpuArray,
 /** BPF_F_MMAPABLE and BPF_F_RDONLY_PROG, which marks `.rodata`: JavaScript cannot be kept from writing to a buffer. */
 const mmapable = 1 << 10;
 const readOnly = 1 << 7;
-const xdpFlags = { generic: 1 << 1, native: 1 << 2 } as const;
 const liveFrames = 1 << 1;
 /** What a program may add to a packet in a test run: an outer IPv6 header, twice, and some more. */
 const growthBytes = 256;
 /** The kernel takes packets of one page less headroom and tailroom; with frags, more. */
 const packetBytesMax = 1 << 16;
-
-/** How XDP is attached: by the driver before a packet buffer exists, or by the kernel after. */
-export type XdpMode = keyof typeof xdpFlags;
-
-/** An interface: the kernel wants the index, people the name. */
-export interface InterfaceName {
-  readonly index: number;
-  readonly name: string;
-}
 
 export interface TestRunOptions {
   /** Runs of the program on the packet, 1 by default. The packet is not restored in between. */
@@ -59,6 +51,8 @@ export interface TestRun {
 export interface BpfObjectOptions {
   /** Sizes of maps by name, instead of those in the object. */
   readonly maxEntries?: Readonly<Record<string, number>>;
+  /** Maps by name that are taken as they are, with their sizes, instead of being made. */
+  readonly reuse?: ReadonlyMap<string, PinnedMap>;
   /** Initial values of global variables by name; numbers are written in the variable's size. */
   readonly globals?: Readonly<Record<string, number | bigint | Uint8Array>>;
 }
@@ -78,6 +72,14 @@ function globalBytes({ name, size }: GlobalSpec, value: number | bigint | Uint8A
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, number), true);
   return bytes.subarray(0, size);
+}
+
+/** What differs of a pinned map from the one that an object describes, but for the number of entries. */
+function differenceOf(spec: MapSpec, pinned: PinnedMap['spec']): string | undefined {
+  if (spec.type !== pinned.type) return 'type';
+  if (spec.keySize !== pinned.keySize) return 'size of keys';
+  if (spec.valueSize !== pinned.valueSize) return 'size of values';
+  return spec.flags === pinned.flags ? undefined : 'flags';
 }
 
 const isCount = (value: number, max: number) => Number.isInteger(value) && value >= 0 && value <= max;
@@ -122,16 +124,19 @@ export class BpfObject {
     try {
       const maps = opened.maps.map((map) => ({
         ...map,
-        maxEntries: options.maxEntries?.[map.name] ?? map.maxEntries,
+        maxEntries:
+          options.reuse?.get(map.name)?.spec.maxEntries ?? options.maxEntries?.[map.name] ?? map.maxEntries,
       }));
       const object = new BpfObject(path, opened, maps);
       for (const [name, count] of Object.entries(options.maxEntries ?? {})) {
         check(isCount(count, 2 ** 32 - 1) && count > 0, `${name}: ${count} entries`);
+        if (options.reuse?.has(name)) continue;
         native(`${path}: map ${name}`, () =>
           calls.setMaxEntries(opened.handle, object.#map(name).index, count),
         );
       }
       for (const [name, value] of Object.entries(options.globals ?? {})) object.#setGlobal(name, value);
+      for (const [name, pinned] of options.reuse ?? []) object.#reuse(name, pinned);
       native(path, () => calls.load(opened.handle));
       return object;
     } catch (error) {
@@ -147,6 +152,17 @@ export class BpfObject {
     native(`${this.path}: ${name}`, () =>
       addon().setGlobal(this.#handle, this.#map(global.map).index, global.offset, bytes),
     );
+  }
+
+  #reuse(name: string, pinned: PinnedMap): void {
+    const { index, spec } = this.#map(name);
+    const differs = differenceOf(spec, pinned.spec);
+    if (differs !== undefined)
+      throw new InbandError(
+        'BPF_FAILED',
+        `${this.path}: ${pinned.path} is no map ${name}: its ${differs} differs`,
+      );
+    native(`${this.path}: map ${name}`, () => addon().reuse(this.#handle, index, pinned.handle));
   }
 
   #map(name: string): { index: number; spec: MapSpec } {
@@ -230,6 +246,17 @@ export class BpfObject {
     );
   }
 
+  /** Lets a map outlive the process under a path in bpffs. @throws InbandError `BPF_FAILED`, `PERMISSION` */
+  pinMap(mapName: string, path: string): void {
+    const { index } = this.#map(mapName);
+    native(path, () => addon().mapPin(this.#handle, index, path));
+  }
+
+  /** The same of a program. */
+  pinProgram(program: string, path: string): void {
+    native(path, () => addon().programPin(this.#handle, this.#program(program), path));
+  }
+
   /**
    * Attaches a program to an interface.
    * @throws InbandError `HOOK_TAKEN`, `XDP_UNSUPPORTED` (no native XDP, or the MTU is too large), `ENVIRONMENT` (no such
@@ -238,13 +265,22 @@ export class BpfObject {
   attach(program: string, target: InterfaceName, mode: XdpMode): XdpLink {
     const { index, name } = target;
     check(isCount(index, 2 ** 31 - 1) && index > 0, `${index} is not the index of an interface`);
-    const flags = xdpFlags[mode];
     try {
-      const call = () => addon().attach(this.#handle, this.#program(program), index, flags);
-      return new XdpLink(native(name, call), target, mode);
+      const call = () => addon().attach(this.#handle, this.#program(program), index, flagsOf(mode));
+      return new XdpLink(native(name, call));
     } catch (error) {
       throw error instanceof InbandError ? attachFailure(target, error) : error;
     }
+  }
+
+  /**
+   * Puts a program in the place of the one that a link holds: each packet meets one of them.
+   * @throws InbandError `HOOK_TAKEN` when the link does not hold `expected`, `BPF_FAILED`
+   */
+  replaceIn(link: XdpLink, program: string, expected: PinnedProgram): void {
+    native(`${this.path}: ${program}`, () =>
+      addon().linkUpdate(link.handle, this.#handle, this.#program(program), expected.handle),
+    );
   }
 
   /** Runs a program on a packet (bpf_prog_test_run). */
@@ -289,28 +325,6 @@ export class BpfObject {
   }
 }
 
-/** Links that are attached. Held here, as one that is collected would take its program off the interface. */
-const attached = new Set<XdpLink>();
-
-/** A program on an interface. It detaches at `close` and when the process ends, however that happens. */
-export class XdpLink {
-  readonly target: InterfaceName;
-  readonly mode: XdpMode;
-  readonly #handle: LinkHandle;
-
-  constructor(handle: LinkHandle, target: InterfaceName, mode: XdpMode) {
-    this.#handle = handle;
-    this.target = target;
-    this.mode = mode;
-    attached.add(this);
-  }
-
-  close(): void {
-    attached.delete(this);
-    addon().close(this.#handle);
-  }
-}
-
 /** Reads records of a BPF ring buffer in bulk, in the order of their reservation. */
 export class RingReader {
   readonly #handle: RingHandle;
@@ -331,38 +345,4 @@ export class RingReader {
   close(): void {
     addon().close(this.#handle);
   }
-}
-
-const hookModes: readonly string[] = ['none', 'native', 'generic', 'offload', 'several'];
-
-/** Who holds an XDP hook. */
-export interface HookHolder {
-  /** `native`, `generic`, `offload`, or `several` when programs are attached in more than one way. */
-  readonly mode: string;
-  readonly programId: number;
-  /** Empty without CAP_SYS_ADMIN, as is `linkId`. */
-  readonly programName: string;
-  /** The link that holds it; undefined when it was attached without one, by `ip link` for example. */
-  readonly linkId: number | undefined;
-}
-
-/** Who holds the XDP hook of an interface; undefined when it is free. */
-export function hookHolder({ index, name }: InterfaceName): HookHolder | undefined {
-  const { mode, programId, programName, linkId } = native(name, () => addon().query(index));
-  if (mode === 0) return undefined;
-  return { mode: hookModes[mode] ?? 'unknown', programId, programName, linkId: linkId || undefined };
-}
-
-/** The error of a failed attach, naming who holds the hook when that is why. */
-function attachFailure(target: InterfaceName, cause: InbandError): InbandError {
-  // Throws when there is no such interface, of which attaching only says EINVAL.
-  const holder = hookHolder(target);
-  if (!holder || cause.code !== 'HOOK_TAKEN') return cause;
-  const { mode, programId, programName, linkId } = holder;
-  const who = `XDP program ${programName || '(name unknown)'} (id ${programId}, ${mode})`;
-  const hint =
-    linkId === undefined
-      ? `remove it: ip link set dev ${target.name} xdp${mode === 'generic' ? 'generic' : ''} off`
-      : `end the process that holds its link ${linkId}; bpftool link show id ${linkId} says which`;
-  return new InbandError('HOOK_TAKEN', `${target.name}: the XDP hook is taken by ${who}`, { hint, cause });
 }
