@@ -14,7 +14,7 @@ export function traceText(trace: TraceAnswer, { width, color }: TextOptions): st
     paint('bold', head),
     `  ${known(trace)}`,
     `  ${slot(trace)}`,
-    ...why.flatMap((sentence) => wrapLines(`  ${printable(sentence)}`, width, '    ')),
+    ...why.flatMap((sentence) => wrapLines(printable(sentence), width - 2, '  ').map((line) => `  ${line}`)),
   ].join('\n');
 }
 
