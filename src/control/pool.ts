@@ -107,12 +107,17 @@ export class Pool {
 
   /** Whether an operator lets a backend hold slots, which it never does otherwise. Its share is kept for then. */
   setReady(index: number, ready: boolean): void {
+    if (ready && this.#ready[index] === 0) this.#ramp.begin(index);
     this.#ready[index] = ready ? 1 : 0;
     this.#look(index);
   }
 
-  /** Whether checks let a backend hold slots; where they let none, all that are ready do. Its share is kept. */
-  setHealthy(index: number, healthy: boolean): void {
+  /**
+   * Whether checks let a backend hold slots; where they let none, all that are ready do. Its share is kept.
+   * @param gently whether it gets its share step by step then
+   */
+  setHealthy(index: number, healthy: boolean, gently = true): void {
+    if (healthy && gently && this.#healthy[index] === 0) this.#ramp.begin(index);
     this.#healthy[index] = healthy ? 1 : 0;
     this.#look(index);
   }
