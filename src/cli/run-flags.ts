@@ -15,6 +15,7 @@ import {
 } from '../config/settings.ts';
 import { type PolicyChoice, parsePolicy, policyNames, policySpecs } from '../control/registry.ts';
 import { type DatapathName, datapaths } from '../datapath/open.ts';
+import { type CheckChoice, checkChoices, type HealthSettings } from '../health/settings.ts';
 import { type Cliff, cliffs } from '../latency/ensemble.ts';
 import { checkSize } from '../maglev/size.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../net/address.ts';
@@ -29,6 +30,7 @@ export interface RunFlags {
   backend: RunBackend[];
   policy?: string;
   alpha?: number;
+  check?: CheckChoice;
   estimator?: RunEstimator;
   timeouts?: readonly Ns[];
   epoch?: Ns;
@@ -84,6 +86,11 @@ function addServiceFlags(command: Command): void {
 
 function addMeasureFlags(command: Command): void {
   command
+    .addOption(
+      new Option('--check <KIND>', `what backends are asked ${otherwise(defaults.health.check)}`).choices(
+        checkChoices,
+      ),
+    )
     .addOption(
       new Option('--estimator <NAME>', 'what measures (default: the best that the datapath has)').choices(
         runEstimators,
@@ -161,7 +168,7 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
       `give ${writeDuration(tickNsMin)} to ${writeDuration(tickNsMax)}`,
     );
   }
-  const vips = vipsOf(flags, file, base.policy);
+  const vips = vipsOf(flags, file, base);
   const { slots = base.slots, user = base.user, estimator = base.estimator } = flags;
   for (const { backends } of vips) checkSize(slots, backends.length);
   return {
@@ -169,8 +176,14 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
     interface: name,
     datapath: flags.datapath ?? base.datapath,
     answerArp: flags.answerArp ?? base.answerArp,
-    vips: vips.map((vip) => ({ ...vip, policy: policyOf(flags, vip.policy) })),
+    vips: vips.map((vip) => ({
+      ...vip,
+      policy: policyOf(flags, vip.policy),
+      health: healthOf(flags, vip.health),
+    })),
     policy: policyOf(flags, base.policy),
+    health: healthOf(flags, base.health),
+    ...(file?.healthSource !== undefined && { healthSource: file.healthSource }),
     ...(estimator !== undefined && { estimator }),
     timeoutsNs: flags.timeouts ?? base.timeoutsNs,
     epochNs: flags.epoch ?? base.epochNs,
@@ -203,7 +216,7 @@ function httpOf(
 function vipsOf(
   { vip, backend }: RunFlags,
   file: Settings | undefined,
-  policy: PolicyChoice,
+  { policy, health }: Pick<Settings, 'policy' | 'health'>,
 ): readonly VipSettings[] {
   if (file && vip.length === 0 && backend.length === 0) return file.vips;
   if (vip.length === 0) {
@@ -219,11 +232,15 @@ function vipsOf(
   if (again !== undefined) {
     throw usage(`--backend: ${again} was given twice`, 'leave one out, or give one of them more weight');
   }
-  return vip.map((endpoint) => ({ endpoint, backends: backend, policy }));
+  return vip.map((endpoint) => ({ endpoint, backends: backend, policy, health }));
 }
 
 const repeated = (names: readonly string[]): string | undefined =>
   names.find((name, i) => names.indexOf(name) !== i);
+
+/** What `--check` says goes for all vips. */
+const healthOf = ({ check }: RunFlags, own: HealthSettings): HealthSettings =>
+  check === undefined ? own : { ...own, check };
 
 /** The policy of the flags, or else the vip's own; `--alpha` counts where the policy takes it. */
 function policyOf({ policy, alpha }: RunFlags, own: PolicyChoice): PolicyChoice {

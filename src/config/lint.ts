@@ -14,6 +14,7 @@ import {
 import { formatAddress, formatEndpoint } from '../net/address.ts';
 import { type Ns, parseDuration } from '../units.ts';
 import type { CrossCheck } from './document.ts';
+import { lintHealth } from './health-lint.ts';
 import { formatPath, type Path } from './problems.ts';
 import { type RawConfig, type RawPool, rawOf, readRaw } from './raw.ts';
 import { writeDuration } from './scalars.ts';
@@ -40,6 +41,7 @@ export const lint: CrossCheck = (value, report) => {
   lintDatapath(config, report);
   lintOwnAddress(config, report);
   lintSlots(config, report);
+  lintHealth(config, report);
   lintEnsemble(config, report);
   lintProcess(config, report);
 };

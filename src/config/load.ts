@@ -1,5 +1,6 @@
 import { InbandError } from '../errors.ts';
 import { type Checked, checkDocument, checkText } from './document.ts';
+import { toHealth } from './health-schema.ts';
 import { lint } from './lint.ts';
 import { invalidDocument, problemLines } from './problems.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
@@ -54,16 +55,22 @@ const resolved = ({ value, problems }: Checked<ConfigFile>): Checked<Settings> =
 });
 
 function toSettings(file: ConfigFile): Settings {
+  const health = toHealth(file.health);
+  const poolOf = (pool: ConfigFile['vips'][number]['pool']) =>
+    typeof pool === 'string' ? file.pools[pool]! : pool;
   return {
     interface: file.interface,
     datapath: file.datapath,
     answerArp: file.answer_arp,
     vips: file.vips.map(({ address, pool, policy = file.policy }) => ({
       endpoint: address,
-      backends: (typeof pool === 'string' ? file.pools[pool]! : pool).backends,
+      backends: poolOf(pool).backends,
       policy,
+      health: toHealth(poolOf(pool).health, health),
     })),
     policy: file.policy,
+    health,
+    ...(file.health?.source !== undefined && { healthSource: file.health.source }),
     ...(file.estimator !== undefined && { estimator: file.estimator }),
     timeoutsNs: file.ensemble.timeouts,
     epochNs: file.ensemble.epoch,

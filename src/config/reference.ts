@@ -25,7 +25,18 @@ interface Schema {
   readonly definitions?: Readonly<Record<string, Schema>>;
 }
 
-const described = (): Schema => z.toJSONSchema(configSchema, { io: 'input', target: 'draft-7' }) as Schema;
+/** The schema of the configuration as JSON; `otherwise`, the default of a key that may be inherited, is a default here. */
+export const described = (): Schema =>
+  z.toJSONSchema(configSchema, {
+    io: 'input',
+    target: 'draft-7',
+    override: ({ jsonSchema }) => {
+      const { otherwise } = jsonSchema;
+      if (otherwise === undefined) return;
+      delete jsonSchema.otherwise;
+      jsonSchema.default = otherwise;
+    },
+  }) as Schema;
 
 /** The JSON Schema of the configuration file (draft 7), as `config/inband.schema.json` has it. */
 export function schemaText(): string {
@@ -37,7 +48,8 @@ export function schemaText(): string {
 export function referenceText(): string {
   const root = described();
   const { pool, backend, policy } = root.definitions!;
-  const { vips, ensemble, admin, log } = root.properties!;
+  const { vips, health, ensemble, admin, log } = root.properties!;
+  const { http, udp, passive } = health!.properties!;
   return [
     introduction,
     section('Keys', '', keyTable(root)),
@@ -45,6 +57,10 @@ export function referenceText(): string {
     section('`pools.NAME`', 'A pool, by name or in place at a vip.', keyTable(pool!)),
     section('`backends[]`', 'An address alone, or a mapping:', keyTable(backend!.anyOf![0]!)),
     section('`policy`', policyNote, policyTable(policy!)),
+    section('`health`', healthNote, keyTable(health!)),
+    section('`health.http`', http!.description!, keyTable(http!)),
+    section('`health.udp`', udp!.description!, keyTable(udp!)),
+    section('`health.passive`', passive!.description!, keyTable(passive!)),
     section('`ensemble`', ensemble!.description!, keyTable(ensemble!)),
     section('`admin`', admin!.description!, keyTable(admin!)),
     section('`log`', log!.description!, keyTable(log!)),
@@ -84,6 +100,9 @@ Durations have a unit: \`64us\`, \`1.5ms\`, \`300s\`. Texts that begin with \`[\
 
 const policyNote = `A name, or a mapping of \`name\` and settings of that policy. With \`--alpha\` the setting \`alpha\` is given to those
 that have it.`;
+
+const healthNote = `How it is found out whether backends live; [health.md](health.md) says what follows. A pool has the same keys but
+\`source\`, and what it leaves out is as in the common section.`;
 
 const checks = `## What is checked
 

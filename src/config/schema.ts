@@ -5,6 +5,7 @@ import { flowsMax } from '../datapath/xdp/setup.ts';
 import { inbandLimit } from '../generated/layout.ts';
 import { cliffs } from '../latency/ensemble.ts';
 import { backendsMax, slotsMax, slotsPerBackendMin } from '../maglev/size.ts';
+import { healthSchema, poolHealthSchema } from './health-schema.ts';
 import { policySchema } from './policy-schema.ts';
 import { address, duration, endpoint, listen, writeDuration } from './scalars.ts';
 import {
@@ -50,7 +51,14 @@ const backend = z
   .meta({ id: 'backend' });
 
 const backends = z.array(backend).min(1).max(backendsMax).meta({ description: 'The servers, each once.' });
-const pool = z.strictObject({ backends }).meta({ id: 'pool' });
+const pool = z
+  .strictObject({
+    backends,
+    health: poolHealthSchema
+      .optional()
+      .meta({ description: 'How it is found out whether they live, key by key instead of the common one.' }),
+  })
+  .meta({ id: 'pool' });
 
 const vip = z.strictObject({
   address: endpoint().meta({
@@ -92,6 +100,10 @@ export const configSchema = z.strictObject({
   policy: policySchema.prefault(defaults.policy.name).meta({
     description: 'The law that moves slots, for vips that do not say otherwise.',
     flag: '--policy, --alpha',
+  }),
+  health: healthSchema.optional().meta({
+    description: 'How it is found out whether backends live, for pools that do not say otherwise.',
+    flag: '--check for the kind of check',
   }),
   estimator: z.enum(runEstimators).optional().meta({
     description:

@@ -3,6 +3,7 @@ import { socketDefault } from '../admin/server.ts';
 import type { PolicyChoice } from '../control/registry.ts';
 import type { Encapsulation } from '../datapath/capture/hops.ts';
 import type { DatapathName } from '../datapath/open.ts';
+import { type HealthSettings, healthDefault } from '../health/settings.ts';
 import { type Cliff, epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
 import { slotsDefault } from '../maglev/size.ts';
 import type { Endpoint } from '../net/address.ts';
@@ -31,6 +32,7 @@ export interface VipSettings {
   readonly endpoint: Endpoint;
   readonly backends: readonly BackendSettings[];
   readonly policy: PolicyChoice;
+  readonly health: HealthSettings;
 }
 
 /** Everything that `inband run` can be told, by flags or by a file. */
@@ -42,6 +44,9 @@ export interface Settings {
   readonly vips: readonly VipSettings[];
   /** Of vips that do not say otherwise. */
   readonly policy: PolicyChoice;
+  readonly health: HealthSettings;
+  /** Where checks are sent from; the interface's own address if it does not say. */
+  readonly healthSource?: string;
   /** What measures; the best that the datapath has if it does not say. */
   readonly estimator?: RunEstimator;
   readonly timeoutsNs: readonly Ns[];
@@ -64,6 +69,7 @@ export const settingsDefault: Omit<Settings, 'interface' | 'vips'> = {
   datapath: 'auto',
   answerArp: false,
   policy: { name: 'balance', settings: {} },
+  health: healthDefault,
   timeoutsNs: timeoutsDefault,
   epochNs: epochDefault,
   cliff: 'damped',

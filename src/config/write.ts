@@ -1,6 +1,7 @@
 import { formatListen } from '../admin/listen.ts';
 import { type PolicyChoice, policySpecs } from '../control/registry.ts';
 import { formatEndpoint } from '../net/address.ts';
+import { healthDocument } from './health-schema.ts';
 import { writeDuration } from './scalars.ts';
 import type { BackendSettings, Settings } from './settings.ts';
 
@@ -11,12 +12,16 @@ export function toDocument(settings: Settings): Record<string, unknown> {
     interface: settings.interface,
     datapath: settings.datapath,
     answer_arp: settings.answerArp,
-    vips: settings.vips.map(({ endpoint, backends, policy }) => ({
+    vips: settings.vips.map(({ endpoint, backends, policy, health }) => ({
       address: formatEndpoint(endpoint),
-      pool: { backends: backends.map(backendDocument) },
+      pool: { backends: backends.map(backendDocument), health: healthDocument(health) },
       policy: policyDocument(policy),
     })),
     policy: policyDocument(settings.policy),
+    health: {
+      ...healthDocument(settings.health),
+      ...(settings.healthSource !== undefined && { source: settings.healthSource }),
+    },
     ...(estimator !== undefined && { estimator }),
     ensemble: {
       timeouts: settings.timeoutsNs.map(writeDuration),

@@ -338,8 +338,8 @@ describe('each mistake has one message, with its place and what would be right',
     ['a user by number', and('user: 1000'), '10:7: user: expected a text, found 1000'],
     [
       'a key that there is not',
-      and('health: {}'),
-      '10:1: health: unknown key; there is interface, datapath, answer_arp, vips, pools, policy, estimator, ensemble, tick, slots, flows, admin, log, user',
+      and('frobnicate: {}'),
+      '10:1: frobnicate: unknown key; there is interface, datapath, answer_arp, vips, pools, policy, health, estimator, ensemble, tick, slots, flows, admin, log, user',
     ],
     ['a tab', and('log:\n\tlevel: info'), '11:1: not YAML: indented by a tab; use spaces'],
   ])('%s', (_what, text, line) => {

@@ -7,6 +7,7 @@ import { isError, problemLines } from '../../src/config/problems.ts';
 import { writeDuration } from '../../src/config/scalars.ts';
 import type { Settings } from '../../src/config/settings.ts';
 import { toDocument } from '../../src/config/write.ts';
+import { healthDefault } from '../../src/health/settings.ts';
 import { formatEndpoint } from '../../src/net/address.ts';
 import { parseDuration } from '../../src/units.ts';
 import { temporaryFile } from '../datapath/replay/support.ts';
@@ -34,6 +35,7 @@ describe('settings', () => {
       datapath: 'auto',
       answerArp: false,
       policy: { name: 'balance', settings: {} },
+      health: healthDefault,
       timeoutsNs: [64e3, 128e3, 256e3, 512e3, 1024e3, 2048e3, 4096e3],
       epochNs: 64e6,
       cliff: 'damped',
