@@ -1,8 +1,10 @@
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { formatListen, isLoopback, type Listen, parseListen } from '../admin/listen.ts';
 import { loadConfig } from '../config/load.ts';
 import { writeDuration } from '../config/scalars.ts';
 import {
+  fates,
   type LogLevel,
   logLevels,
   type RunEstimator,
@@ -14,6 +16,7 @@ import {
   type VipSettings,
 } from '../config/settings.ts';
 import { type PolicyChoice, parsePolicy, policyNames, policySpecs } from '../control/registry.ts';
+import type { Fate } from '../datapath/datapath.ts';
 import { type DatapathName, datapaths } from '../datapath/open.ts';
 import { type CheckChoice, checkChoices, type HealthSettings } from '../health/settings.ts';
 import { type Cliff, cliffs } from '../latency/ensemble.ts';
@@ -40,6 +43,10 @@ export interface RunFlags {
   flows?: number;
   datapath?: DatapathName;
   answerArp?: boolean;
+  lostFlows?: Fate;
+  pin?: string;
+  detach?: boolean;
+  state?: string;
   socket?: string;
   http?: Listen;
   httpPublic?: boolean;
@@ -134,6 +141,21 @@ function addProcessFlags(command: Command): Command {
         datapaths,
       ),
     )
+    .addOption(
+      new Option(
+        '--lost-flows <FATE>',
+        `what flows meet whose backend was removed, is down or in maintenance ${otherwise(defaults.lostFlows)}`,
+      ).choices(fates),
+    )
+    .option(
+      '--pin <DIR>',
+      'directory in bpffs by which forwarding outlives the daemon (default: one per interface)',
+    )
+    .option('--detach', 'end forwarding with the daemon, pin nothing')
+    .option(
+      '--state <DIR>',
+      `directory that keeps drains, maintenance and weights over restarts ${otherwise(defaults.state)}`,
+    )
     .option('--answer-arp', 'answer ARP for the vips (capture datapath)')
     .option('--socket <PATH>', `local socket for status and samples ${otherwise(defaults.socket)}`)
     .option(
@@ -170,6 +192,7 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
   }
   const vips = vipsOf(flags, file, base);
   const { slots = base.slots, user = base.user, estimator = base.estimator } = flags;
+  const pin = flags.pin === undefined ? base.pin : resolve(flags.pin);
   for (const { backends } of vips) checkSize(slots, backends.length);
   return {
     ...httpOf(flags, base),
@@ -180,6 +203,7 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
       ...vip,
       policy: policyOf(flags, vip.policy),
       health: healthOf(flags, vip.health),
+      lostFlows: flags.lostFlows ?? vip.lostFlows,
     })),
     policy: policyOf(flags, base.policy),
     health: healthOf(flags, base.health),
@@ -191,6 +215,10 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
     tickNs: tick,
     slots,
     flows: flags.flows ?? base.flows,
+    lostFlows: flags.lostFlows ?? base.lostFlows,
+    ...(pin !== undefined && { pin }),
+    detach: flags.detach ?? base.detach,
+    state: flags.state === undefined ? base.state : resolve(flags.state),
     socket: flags.socket ?? base.socket,
     logLevel: flags.logLevel ?? base.logLevel,
     ...(user !== undefined && { user }),
@@ -216,7 +244,7 @@ function httpOf(
 function vipsOf(
   { vip, backend }: RunFlags,
   file: Settings | undefined,
-  { policy, health }: Pick<Settings, 'policy' | 'health'>,
+  { policy, health, lostFlows }: Pick<Settings, 'policy' | 'health' | 'lostFlows'>,
 ): readonly VipSettings[] {
   if (file && vip.length === 0 && backend.length === 0) return file.vips;
   if (vip.length === 0) {
@@ -232,7 +260,7 @@ function vipsOf(
   if (again !== undefined) {
     throw usage(`--backend: ${again} was given twice`, 'leave one out, or give one of them more weight');
   }
-  return vip.map((endpoint) => ({ endpoint, backends: backend, policy, health }));
+  return vip.map((endpoint) => ({ endpoint, backends: backend, policy, health, lostFlows }));
 }
 
 const repeated = (names: readonly string[]): string | undefined =>

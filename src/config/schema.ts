@@ -10,6 +10,7 @@ import { policySchema } from './policy-schema.ts';
 import { address, duration, endpoint, listen, writeDuration } from './scalars.ts';
 import {
   settingsDefault as defaults,
+  fates,
   logLevels,
   runEstimators,
   tickNsMax,
@@ -50,6 +51,9 @@ const backend = z
   })
   .meta({ id: 'backend' });
 
+const lostFlowsAbout =
+  'What packets of flows meet whose backend was removed, is down or in maintenance: they go on to it (`keep`), begin the flow anew elsewhere (`resteer`), or a TCP one is answered with a reset (`reset`).';
+
 const backends = z.array(backend).min(1).max(backendsMax).meta({ description: 'The servers, each once.' });
 const pool = z
   .strictObject({
@@ -57,6 +61,10 @@ const pool = z
     health: poolHealthSchema
       .optional()
       .meta({ description: 'How it is found out whether they live, key by key instead of the common one.' }),
+    lost_flows: z
+      .enum(fates)
+      .optional()
+      .meta({ description: `${lostFlowsAbout} Instead of the common setting.` }),
   })
   .meta({ id: 'pool' });
 
@@ -130,6 +138,13 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'Settings of the estimator `ensemble`.' }),
+  lost_flows: z
+    .enum(fates)
+    .default(defaults.lostFlows)
+    .meta({
+      description: `${lostFlowsAbout} For pools that do not say otherwise.`,
+      flag: '--lost-flows',
+    }),
   tick: duration(tickNsMin, tickNsMax)
     .prefault(writeDuration(defaults.tickNs))
     .meta({
@@ -144,6 +159,29 @@ export const configSchema = z.strictObject({
     description: 'Flows held without refusing one.',
     flag: '--flows',
   }),
+  pin: z
+    .string()
+    .startsWith('/', { error: 'not an absolute path; for example /sys/fs/bpf/inband/lb' })
+    .optional()
+    .meta({
+      description:
+        'Directory in a BPF file system by which forwarding goes on while the daemon is not there, and the next one takes over (xdp datapath); `/sys/fs/bpf/inband/INTERFACE-NAMESPACE` if left out.',
+      flag: '--pin',
+      examples: ['/sys/fs/bpf/inband/lb'],
+    }),
+  detach: z.boolean().default(defaults.detach).meta({
+    description: 'Whether forwarding ends with the daemon, and nothing is pinned.',
+    flag: '--detach',
+  }),
+  state: z
+    .string()
+    .startsWith('/', { error: 'not an absolute path; for example /var/lib/inband' })
+    .default(defaults.state)
+    .meta({
+      description:
+        'Directory where it is kept which backends are drained, in maintenance or of another weight.',
+      flag: '--state',
+    }),
   admin: z
     .strictObject({
       socket: z.string().min(1).max(socketPathMax).default(defaults.socket).meta({

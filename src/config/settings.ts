@@ -2,6 +2,7 @@ import type { Listen } from '../admin/listen.ts';
 import { socketDefault } from '../admin/server.ts';
 import type { PolicyChoice } from '../control/registry.ts';
 import type { Encapsulation } from '../datapath/capture/hops.ts';
+import type { Fate } from '../datapath/datapath.ts';
 import type { DatapathName } from '../datapath/open.ts';
 import { type HealthSettings, healthDefault } from '../health/settings.ts';
 import { type Cliff, epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
@@ -20,6 +21,9 @@ export type RunEstimator = (typeof runEstimators)[number];
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** What may become of flows whose backend is lost. */
+export const fates = ['keep', 'resteer', 'reset'] as const satisfies readonly Fate[];
+
 export interface BackendSettings {
   /** Its address, as `formatAddress` writes it. */
   readonly name: string;
@@ -32,6 +36,8 @@ export interface VipSettings {
   readonly endpoint: Endpoint;
   readonly backends: readonly BackendSettings[];
   readonly policy: PolicyChoice;
+  /** What packets of flows meet whose backend was removed, is down or in maintenance. */
+  readonly lostFlows: Fate;
   readonly health: HealthSettings;
 }
 
@@ -55,6 +61,14 @@ export interface Settings {
   readonly tickNs: Ns;
   readonly slots: number;
   readonly flows: number;
+  /** Of pools that do not say otherwise. */
+  readonly lostFlows: Fate;
+  /** Directory in bpffs where the datapath goes on without the daemon; one of its own for the interface if it does not say. */
+  readonly pin?: string;
+  /** Whether forwarding ends with the daemon. */
+  readonly detach: boolean;
+  /** Directory of what operators change while the daemon runs. */
+  readonly state: string;
   readonly socket: string;
   /** Where metrics and the dashboard are served over TCP; nowhere if it does not say. */
   readonly http?: Listen;
@@ -76,6 +90,9 @@ export const settingsDefault: Omit<Settings, 'interface' | 'vips'> = {
   tickNs: tickNsMin,
   slots: slotsDefault,
   flows: 1_000_000,
+  lostFlows: 'keep',
+  detach: false,
+  state: '/var/lib/inband',
   socket: socketDefault,
   httpPublic: false,
   logLevel: 'info',

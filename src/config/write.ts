@@ -12,9 +12,13 @@ export function toDocument(settings: Settings): Record<string, unknown> {
     interface: settings.interface,
     datapath: settings.datapath,
     answer_arp: settings.answerArp,
-    vips: settings.vips.map(({ endpoint, backends, policy, health }) => ({
+    vips: settings.vips.map(({ endpoint, backends, policy, health, lostFlows }) => ({
       address: formatEndpoint(endpoint),
-      pool: { backends: backends.map(backendDocument), health: healthDocument(health) },
+      pool: {
+        backends: backends.map(backendDocument),
+        health: healthDocument(health),
+        lost_flows: lostFlows,
+      },
       policy: policyDocument(policy),
     })),
     policy: policyDocument(settings.policy),
@@ -31,6 +35,10 @@ export function toDocument(settings: Settings): Record<string, unknown> {
     tick: writeDuration(settings.tickNs),
     slots: settings.slots,
     flows: settings.flows,
+    lost_flows: settings.lostFlows,
+    ...(settings.pin !== undefined && { pin: settings.pin }),
+    detach: settings.detach,
+    state: settings.state,
     admin: {
       socket: settings.socket,
       ...(settings.http && { http: formatListen(settings.http) }),

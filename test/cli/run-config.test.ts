@@ -6,6 +6,7 @@ import { diffCommand } from '../../src/cli/diff.ts';
 import { settingsOf } from '../../src/cli/run-flags.ts';
 import { toDocument } from '../../src/config/write.ts';
 import type { Status } from '../../src/daemon.ts';
+import { healthDefault } from '../../src/health/settings.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import { serverPort } from '../../src/lab/plan.ts';
 import { labDirectory } from '../../src/lab/records.ts';
@@ -77,6 +78,8 @@ describe('flags and a file together', () => {
         endpoint,
         backends: backend,
         policy: { name: 'l3', settings: { penalty: 300e6 } },
+        health: healthDefault,
+        lostFlows: 'keep',
       })),
     );
     expect(() => settingsOf({ ...flags, config: file(), vip })).toThrow('--backend is missing');
