@@ -4,6 +4,7 @@ import { packageVersion } from '../version.ts';
 import { backendSetupCommand } from './backend-setup.ts';
 import { backendsCommand } from './backends.ts';
 import { checkCommand } from './check.ts';
+import { completionCommand } from './completion.ts';
 import { configSchemaCommand } from './config-schema.ts';
 import { demoCommand } from './demo.ts';
 import { diffCommand } from './diff.ts';
@@ -53,6 +54,7 @@ export function program(): Command {
     evalCommand(),
     simulateCommand(),
     labCommand(),
+    completionCommand(),
   ];
   for (const command of commands) inband.addCommand(command);
   throwUsage(inband, 'inband');
