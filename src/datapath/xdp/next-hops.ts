@@ -32,16 +32,23 @@ export type Way = NextHop | string;
  * and resolved again when the kernel says that a neighbour or interface changed.
  */
 export class NextHops {
-  readonly ways: Way[];
-  readonly #addresses: readonly Address[];
+  ways: Way[] = [];
+  #addresses: readonly Address[] = [];
   readonly #watch = new NetworkWatch();
   #asker: Socket | undefined;
   #refreshedMs = Number.NEGATIVE_INFINITY;
   #askedMs = Number.NEGATIVE_INFINITY;
 
   constructor(addresses: readonly Address[]) {
+    this.follow(addresses);
+  }
+
+  /** Follows these addresses instead, from the next look on; of those that stay the way is kept, in their new places. */
+  follow(addresses: readonly Address[]): void {
+    const known = new Map(this.#addresses.map((address, i) => [textOf(address), this.ways[i]!]));
     this.#addresses = addresses;
-    this.ways = addresses.map(() => 'not looked up yet');
+    this.ways = addresses.map((address) => known.get(textOf(address)) ?? 'not looked up yet');
+    this.#refreshedMs = Number.NEGATIVE_INFINITY;
   }
 
   /** Takes in what changed; the backends whose way is another one now. @param nowMs any monotonic clock */
@@ -67,7 +74,7 @@ export class NextHops {
   }
 
   #wayTo(address: Address, all: readonly NetInterface[], ask: boolean): Way {
-    const text = formatAddress(address.family, ...address.words);
+    const text = textOf(address);
     const route = routeTo(address);
     if (!route) return `no route to ${text}`;
     if (!route.unicast) return `${text} is an address of this machine`;
@@ -95,6 +102,8 @@ export class NextHops {
     }
   }
 }
+
+const textOf = ({ family, words }: Address): string => formatAddress(family, ...words);
 
 function isUsable({ state }: Neighbour): boolean {
   return state !== 'failed' && state !== 'incomplete' && state !== 'none';
