@@ -7,6 +7,7 @@ import { checkCommand } from './check.ts';
 import { completionCommand } from './completion.ts';
 import { configSchemaCommand } from './config-schema.ts';
 import { demoCommand } from './demo.ts';
+import { detachCommand } from './detach.ts';
 import { diffCommand } from './diff.ts';
 import { doctorCommand } from './doctor.ts';
 import { drainCommand } from './drain.ts';
@@ -33,6 +34,7 @@ export function program(): Command {
     .configureHelp({ showGlobalOptions: true });
   const commands = [
     runCommand(),
+    detachCommand(),
     checkCommand(),
     diffCommand(),
     configSchemaCommand(),
