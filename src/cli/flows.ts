@@ -16,7 +16,7 @@ interface Flags extends RemoteFlags {
 export function flowsCommand(): Command {
   return remoteCommand('flows', 'The flows that a running load balancer knows')
     .option('--vip <VIP>', 'only those to this vip')
-    .option('--backend <ADDR>', 'only those of this backend')
+    .option('--backend <BACKEND>', 'only those of this backend')
     .option('--client <ADDR[:PORT]>', 'only those from this client')
     .addOption(new Option('--state <STATE>', 'only those in this state').choices(flowStates))
     .option('--limit <COUNT>', 'print no more than these', parseLimit)

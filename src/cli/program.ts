@@ -3,6 +3,7 @@ import { InbandError } from '../errors.ts';
 import { packageVersion } from '../version.ts';
 import { backendSetupCommand } from './backend-setup.ts';
 import { backendsCommand } from './backends.ts';
+import { bundleCommand } from './bundle.ts';
 import { checkCommand } from './check.ts';
 import { completionCommand } from './completion.ts';
 import { configSchemaCommand } from './config-schema.ts';
@@ -50,6 +51,7 @@ export function program(): Command {
     maintenanceCommand(),
     weightCommand(),
     doctorCommand(),
+    bundleCommand(),
     backendSetupCommand(),
     demoCommand(),
     replayCommand(),
