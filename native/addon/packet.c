@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -103,6 +104,32 @@ static napi_value packet_statistics(napi_env env, napi_callback_info info)
 	out = (uint32_t *)bytes_of(env, values[1]).data;
 	out[0] = stats.tp_packets;
 	out[1] = stats.tp_drops;
+	return NULL;
+}
+
+/*
+ * packetFilter(socket, program): frames from now on are those that a classic BPF program lets pass, in place of the one
+ * before; no frame sees neither or both. The program is the bytes of its instructions.
+ */
+static napi_value packet_filter(napi_env env, napi_callback_info info)
+{
+	const char *step = "packet filter";
+	struct packet_socket *socket;
+	struct sock_fprog program;
+	struct bytes bytes;
+	napi_value values[2];
+
+	if (!arguments(env, info, 2, values))
+		return NULL;
+	socket = handle_of(env, values[0], &packet_kind, step);
+	if (!socket)
+		return NULL;
+	bytes = bytes_of(env, values[1]);
+	program = (struct sock_fprog){ .len = bytes.size / sizeof(struct sock_filter), .filter = (void *)bytes.data };
+	if (!captures(socket->fd, socket->ifindex))
+		return fail(env, step, ENODEV);
+	if (setsockopt(socket->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+		return fail(env, step, errno);
 	return NULL;
 }
 
@@ -213,6 +240,7 @@ static napi_value offloads(napi_env env, napi_callback_info info)
 const struct binding packet_bindings[] = {
 	{ "packetSocket", packet_socket },
 	{ "packetStatistics", packet_statistics },
+	{ "packetFilter", packet_filter },
 	{ "packetOpen", packet_open },
 	{ "packetSend", packet_send },
 	{ "offloads", offloads },

@@ -113,6 +113,8 @@ export interface Addon {
   packetSocket(ifindex: number): PacketSocketHandle;
   /** Frames that it accepted since the last call, and how many of them had no room; zeros once it is closed. */
   packetStatistics(socket: PacketSocketHandle, out: Uint32Array): void;
+  /** Replaces its filter by a classic BPF program at once, see `filterProgram`. */
+  packetFilter(socket: PacketSocketHandle, program: Uint8Array): void;
   packetOpen(): SenderHandle;
   packetSend(socket: SenderHandle, ifindex: number, frame: Uint8Array): boolean;
   lockTake(name: string): LockHandle;
