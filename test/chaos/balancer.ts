@@ -1,0 +1,199 @@
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { ask, post } from '../../src/admin/client.ts';
+import type { Status } from '../../src/daemon.ts';
+import { lastWords } from '../../src/demo/daemon.ts';
+import type { InbandError } from '../../src/errors.ts';
+import type { Lab } from '../../src/lab/lab.ts';
+import { serverPort } from '../../src/lab/plan.ts';
+
+/** A daemon that has not made its first tick by then will not. */
+const tickMsMax = 15_000;
+const pollMs = 2;
+const stopMsMax = 8_000;
+const logLinesMax = 5_000;
+const wordsMax = 8_192;
+
+/** Where this package is; from its sources and from where the benches are compiled to. */
+const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+
+export const monotonicNs = (): number => Number(process.hrtime.bigint());
+
+/** One line of the daemon's log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly event?: string };
+
+/** A daemon's process while it runs and after. */
+interface Running {
+  readonly child: ChildProcess;
+  /** Its exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>;
+  words: string;
+}
+
+/** Moments of a start, on CLOCK_MONOTONIC in ns. */
+export interface Start {
+  readonly spawnedNs: number;
+  /** When it was first seen to have made a tick of its control loop: at most a poll and an answer after that. */
+  readonly tickedNs: number;
+}
+
+export interface StartOptions {
+  /** The root of another installation. */
+  readonly installation?: string;
+  readonly flags?: readonly string[];
+  /** A command line that runs the daemon's. */
+  readonly prefix?: readonly string[];
+}
+
+/**
+ * `inband run` at the load balancer's place of a lab, with a configuration file, a state directory and pins of its own.
+ * It can be killed and started again, and forwards meanwhile.
+ */
+export class Balancer {
+  readonly lab: Lab;
+  readonly directory = mkdtempSync(join(tmpdir(), 'inband-chaos-'));
+  readonly socket = join(this.directory, 'inband.sock');
+  readonly configFile = join(this.directory, 'inband.yaml');
+  readonly state = join(this.directory, 'state');
+  readonly pin: string;
+  /** What the daemons so far have logged, the end of it. */
+  readonly log: LogLine[] = [];
+  #running: Running | undefined;
+
+  constructor(lab: Lab) {
+    this.lab = lab;
+    this.pin = `/sys/fs/bpf/inband-test-${lab.id}`;
+    mkdirSync(this.state);
+  }
+
+  /** What is common to all configurations; `rest` has the pools, and what is not as here. */
+  configure(rest: Readonly<Record<string, unknown>>): void {
+    const document = {
+      interface: this.lab.lb.interface,
+      datapath: 'xdp',
+      admin: { socket: this.socket },
+      state: this.state,
+      pin: this.pin,
+      vips: [{ address: this.vip, pool: 'servers' }],
+      ...rest,
+    };
+    writeFileSync(this.configFile, JSON.stringify(document, null, 2));
+  }
+
+  get vip(): string {
+    return `${this.lab.vip}:${serverPort}/tcp`;
+  }
+
+  get pid(): number {
+    return this.#running!.child.pid!;
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /**
+   * Starts it, and returns when its control loop runs.
+   * @throws InbandError the daemon's own, or `ENVIRONMENT` when it does not get there in time
+   */
+  async start(options: StartOptions = {}): Promise<Start> {
+    const spawnedNs = monotonicNs();
+    const running = this.#spawn(options);
+    this.#running = running;
+    const giveUp = performance.now() + tickMsMax;
+    for (;;) {
+      const status = await this.status().catch(() => undefined);
+      if (status?.pid === running.child.pid && status!.control.ticks > 0) break;
+      const code = await Promise.race([running.ended, sleep(pollMs)]);
+      if (code === undefined && performance.now() <= giveUp) continue;
+      await this.end('SIGKILL');
+      throw lastWords(running.words || `no tick within ${tickMsMax} ms`);
+    }
+    return { spawnedNs, tickedNs: monotonicNs() };
+  }
+
+  /** Runs one that is expected to end by itself: returns its exit code and what it said. */
+  async refused(options: StartOptions = {}): Promise<{ code: number | string; error: InbandError }> {
+    const running = this.#spawn(options);
+    const patience = setTimeout(() => running.child.kill('SIGKILL'), tickMsMax);
+    const code = await running.ended;
+    clearTimeout(patience);
+    return { code, error: lastWords(running.words) };
+  }
+
+  #spawn({ installation = packageRoot, flags = [], prefix = [] }: StartOptions): Running {
+    const program = join(installation, 'dist/cli/main.js');
+    const argv = [...prefix, process.execPath, program, 'run', '--config', this.configFile, ...flags];
+    const child = this.lab.spawn(this.lab.lb, argv, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    const ended = new Promise<number | string>((resolve) => {
+      child.once('error', (error) => resolve(error.message));
+      child.once('close', (code, signal) => resolve(signal ?? code ?? 'unknown'));
+    });
+    const running: Running = { child, ended, words: '' };
+    createInterface({ input: child.stderr! }).on('line', (line) => {
+      running.words = `${running.words}${line}\n`.slice(-wordsMax);
+      if (line.startsWith('{')) this.#note(line);
+    });
+    return running;
+  }
+
+  #note(line: string): void {
+    try {
+      this.log.push(JSON.parse(line) as LogLine);
+    } catch {
+      // A line cut by the death of who wrote it.
+    }
+    if (this.log.length > logLinesMax) this.log.splice(0, logLinesMax / 2);
+  }
+
+  /** Ends it by a signal and waits for that; returns when the signal was sent, on CLOCK_MONOTONIC in ns. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
+    const running = this.#running;
+    if (!running) return monotonicNs();
+    this.#running = undefined;
+    const sentNs = monotonicNs();
+    running.child.kill(signal);
+    const patience = setTimeout(() => running.child.kill('SIGKILL'), stopMsMax);
+    await running.ended;
+    clearTimeout(patience);
+    return sentNs;
+  }
+
+  /** Rejects with what the daemon said if it ends without having been asked to. */
+  async failed(): Promise<never> {
+    const running = this.#running;
+    if (running) await running.ended;
+    if (!running || this.#running !== running) return new Promise(() => {});
+    throw lastWords(running.words);
+  }
+
+  status(): Promise<Status> {
+    return ask<Status>(this.socket, '/status');
+  }
+
+  get<T>(path: string): Promise<T> {
+    return ask<T>(this.socket, path);
+  }
+
+  post<T>(path: string, body: unknown): Promise<T> {
+    return post<T>(this.socket, path, body);
+  }
+
+  /** A command of the same installation, in the load balancer's namespace; returns what it prints. */
+  command(...argv: readonly string[]): Promise<string> {
+    return this.lab.exec(this.lab.lb, [process.execPath, join(packageRoot, 'dist/cli/main.js'), ...argv]);
+  }
+
+  /** Ends it, takes the datapath down and removes all files, also those that a failure left. */
+  async remove(): Promise<void> {
+    await this.end('SIGTERM');
+    // Without pins in a directory nothing of a datapath outlives its daemon.
+    rmSync(this.pin, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
