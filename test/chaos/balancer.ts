@@ -189,6 +189,13 @@ export class Balancer {
     return this.lab.exec(this.lab.lb, [process.execPath, join(packageRoot, 'dist/cli/main.js'), ...argv]);
   }
 
+  /** Takes down what an ended daemon left: its datapath and what it was told. */
+  forget(): void {
+    rmSync(this.pin, { recursive: true, force: true });
+    rmSync(this.state, { recursive: true, force: true });
+    mkdirSync(this.state);
+  }
+
   /** Ends it, takes the datapath down and removes all files, also those that a failure left. */
   async remove(): Promise<void> {
     await this.end('SIGTERM');
