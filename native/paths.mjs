@@ -10,6 +10,8 @@ export const paths = {
   addon: at('native/addon'),
   bench: at('native/bench'),
   lab: at('native/lab'),
+  /** Only there where inband is worked on: a package has what is made from it. */
+  sources: at('src'),
   layout: at('src/generated/layout.ts'),
   nativeOut: at('build/native'),
   labOut: at('build/lab'),

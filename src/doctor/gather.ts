@@ -66,6 +66,8 @@ async function nativeFacts(): Promise<NativeFacts> {
     problemOf(addon)?.message ?? (existsSync(passObject) ? undefined : `there is no ${passObject}`);
   if (problem === undefined || builder === undefined)
     return { problem, builder, missingTools: [], installCommand: '' };
-  const { missingTools, installCommand } = await import(toolchain.href);
-  return { problem, builder, missingTools: missingTools(), installCommand: installCommand() };
+  const { missingTools, installCommand, tools } = await import(toolchain.href);
+  // A package has BPF objects built already.
+  const needed = existsSync(passObject) ? ['cc', 'libbpf'] : tools;
+  return { problem, builder, missingTools: missingTools(needed), installCommand: installCommand(needed) };
 }
