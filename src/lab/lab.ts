@@ -233,6 +233,17 @@ export class Lab {
     return segmentsOf(await this.exec(host, ['cat', '/proc/net/snmp']));
   }
 
+  /** Gives a server another MAC address, as a machine that takes its place has, and has it say so. */
+  async changeMac(server: Host, mac: string): Promise<void> {
+    const entry = `fdb replace ${mac} dev ${server.port} master static`;
+    await this.exec(this.plan.switch, ['bridge', ...entry.split(' ')]);
+    await this.exec(server, ['sysctl', '-q', '-w', 'net.ipv4.conf.eth0.arp_notify=1']);
+    // The kernel forgets the neighbours of an interface whose address changes.
+    const ends = ['eth1', 'eth0'].map((end) => `link set dev ${end} address ${mac}`);
+    const lines = [...ends, ...topology.serverNeighbours(this.plan)];
+    await this.exec(server, ['ip', '-batch', '-'], `${lines.join('\n')}\n`);
+  }
+
   /** Makes the clients send what is for the vip to one server, past the load balancer. */
   async directTo(server: Host): Promise<void> {
     await inParallel(this.clients, (client) =>

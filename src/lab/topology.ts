@@ -110,18 +110,23 @@ export const checksumPorts = (plan: Plan): string[] => [
 export const vipNeighbour = (plan: Plan, to: Host): string =>
   `neigh replace ${plan.options.vip} lladdr ${to.mac} dev eth0 nud permanent`;
 
-function configureServer(plan: Plan, server: Host): string[] {
-  // ARP replies for what the server asks on eth1 would arrive on eth0, where the kernel ignores them.
-  const neighbours = [plan.lb, ...plan.clients].map(
-    (host) => `neigh add ${host.address} lladdr ${host.mac} dev eth1 nud permanent`,
+/**
+ * The lines of `ip -batch` that tell a server where to send. ARP replies for what it asks on eth1 would arrive on eth0,
+ * where its kernel ignores them.
+ */
+export const serverNeighbours = (plan: Plan): string[] =>
+  [plan.lb, ...plan.clients].map(
+    (host) => `neigh replace ${host.address} lladdr ${host.mac} dev eth1 nud permanent`,
   );
+
+function configureServer(plan: Plan, server: Host): string[] {
   return [
     `addr add ${plan.options.vip}/32 dev lo`,
     `addr add ${server.address}/24 dev eth0 noprefixroute`,
     'link set dev eth0 up',
     'link set dev eth1 up',
     `route add 10.77.0.0/24 dev eth1 src ${server.address}`,
-    ...neighbours,
+    ...serverNeighbours(plan),
   ];
 }
 

@@ -181,6 +181,18 @@ describe('a lab', () => {
     expect(await lab.segments(server)).toMatchObject({ resetsSent: after.resetsSent });
   });
 
+  test('gives a server another MAC address, which others learn', async () => {
+    const server = lab.servers[1]!;
+    const known = () => lab.exec(lab.lb, ['ip', 'neigh', 'show', server.address]);
+    expect(await reaches(lab, lab.lb, server.address)).toBe(true);
+    expect(await known()).toContain(server.mac);
+    for (const mac of ['02:77:00:0f:00:02', server.mac]) {
+      await lab.changeMac(server, mac);
+      await vi.waitFor(async () => expect(await known()).toContain(mac));
+      expect(await reaches(lab, lab.lb, server.address)).toBe(true);
+    }
+  });
+
   test('refuses delays that it cannot set', () => {
     expect(() => lab.setDelay(lab.servers[0]!, 1_000_001)).toThrow(
       expect.objectContaining({ code: 'USAGE' }),
