@@ -49,6 +49,16 @@ for (const folder of ['docs/man', 'config/completions']) {
   }
 }
 
+// npm links pages that the package names one by one.
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const man = Object.keys(files)
+  .filter((name) => name.startsWith('docs/man/'))
+  .map((name) => `./${name}`);
+if (JSON.stringify(manifest.man) !== JSON.stringify(man)) {
+  if (values.check) stale('package.json');
+  else writeFileSync(join(root, 'package.json'), `${JSON.stringify({ ...manifest, man }, null, 2)}\n`);
+}
+
 function stale(name) {
   console.error(`manual: ${name} is not fresh; run: node scripts/manual.mjs`);
   process.exitCode = 1;

@@ -7,9 +7,9 @@ function __inband_path
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --config --interface --vip --backend --policy --alpha --check --estimator --timeouts --epoch --cliff --tick --slots --flows --datapath --lost-flows --pin --state --socket --http --user --log-level --client --limit --timeout --duration --delay --report --assign --truth --samples --flow-idle --samples-per-prefix --window --seed --runs --servers --clients --processing-delay --application --lab
+        else if contains -- $word --config --interface --vip --backend --policy --alpha --check --estimator --timeouts --epoch --cliff --tick --slots --flows --datapath --lost-flows --pin --state --socket --http --user --log-level --client --limit --timeout --log --duration --delay --report --assign --truth --samples --flow-idle --samples-per-prefix --window --seed --runs --servers --clients --processing-delay --application --lab
             set skip 1
-        else if contains -- "$path $word" 'inband run' 'inband detach' 'inband check' 'inband diff' 'inband config-schema' 'inband reload' 'inband status' 'inband backends' 'inband flows' 'inband trace' 'inband why' 'inband samples' 'inband drain' 'inband ready' 'inband maintenance' 'inband weight' 'inband doctor' 'inband backend-setup' 'inband demo' 'inband replay' 'inband eval' 'inband simulate' 'inband lab' 'inband lab up' 'inband lab down' 'inband lab exec' 'inband lab status' 'inband lab delay' 'inband completion'
+        else if contains -- "$path $word" 'inband run' 'inband detach' 'inband check' 'inband diff' 'inband config-schema' 'inband reload' 'inband status' 'inband backends' 'inband flows' 'inband trace' 'inband why' 'inband samples' 'inband drain' 'inband ready' 'inband maintenance' 'inband weight' 'inband doctor' 'inband bundle' 'inband backend-setup' 'inband demo' 'inband replay' 'inband eval' 'inband simulate' 'inband lab' 'inband lab up' 'inband lab down' 'inband lab exec' 'inband lab status' 'inband lab delay' 'inband completion'
             set path "$path $word"
         end
     end
@@ -38,6 +38,7 @@ complete -c inband -n '__inband_at \'inband\'' -a ready -d 'Give a backend new f
 complete -c inband -n '__inband_at \'inband\'' -a maintenance -d 'Take a backend out'
 complete -c inband -n '__inband_at \'inband\'' -a weight -d 'Change the weight of a backend without touching the configuration file'
 complete -c inband -n '__inband_at \'inband\'' -a doctor -d 'Check what this machine lacks to run inband, and name the command ...'
+complete -c inband -n '__inband_at \'inband\'' -a bundle -d 'Make an archive for whoever looks for a fault'
 complete -c inband -n '__inband_at \'inband\'' -a backend-setup -d 'Print what a server behind the load balancer needs to answer ...'
 complete -c inband -n '__inband_at \'inband\'' -a demo -d 'Slow one of two servers under load, with a static table and with ...'
 complete -c inband -n '__inband_at \'inband\'' -a replay -d 'Estimate response latencies from a capture of client->server ...'
@@ -147,6 +148,12 @@ complete -c inband -n '__inband_at \'inband doctor\'' -l datapath -r -f -a 'xdp 
 complete -c inband -n '__inband_at \'inband doctor\'' -l no-probe -d 'attach nothing to the interface'
 complete -c inband -n '__inband_at \'inband doctor\'' -l json -d 'print the result as one JSON object'
 complete -c inband -n '__inband_at \'inband doctor\'' -l help -s h -d 'show what the command takes'
+complete -c inband -n '__inband_at \'inband bundle\'' -l socket -r -F -d 'socket of the daemon'
+complete -c inband -n '__inband_at \'inband bundle\'' -l json -d 'print one JSON object'
+complete -c inband -n '__inband_at \'inband bundle\'' -l interface -r -f -a '(ls /sys/class/net 2>/dev/null)' -d 'interface to look at'
+complete -c inband -n '__inband_at \'inband bundle\'' -l log -r -F -d 'put the end of this log in, too'
+complete -c inband -n '__inband_at \'inband bundle\'' -l help -s h -d 'show what the command takes'
+complete -c inband -n '__inband_at \'inband bundle\'' -F
 complete -c inband -n '__inband_at \'inband backend-setup\'' -l vip -r -f -d 'what clients connect to'
 complete -c inband -n '__inband_at \'inband backend-setup\'' -l apply -d 'set up this machine, until it restarts, and verify it'
 complete -c inband -n '__inband_at \'inband backend-setup\'' -l json -d 'print the result as one JSON object'
