@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +11,7 @@ import { lastWords } from '../../src/demo/daemon.ts';
 import type { InbandError } from '../../src/errors.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { serverPort } from '../../src/lab/plan.ts';
+import { labDirectory } from '../../src/lab/records.ts';
 
 /** A daemon that has not made its first tick by then will not. */
 const tickMsMax = 15_000;
@@ -23,6 +24,17 @@ const wordsMax = 8_192;
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 export const monotonicNs = (): number => Number(process.hrtime.bigint());
+
+const bpffs = '/sys/fs/bpf';
+const pinPrefix = 'inband-test-';
+
+/** Removes pins of labs that are gone, as a process that was killed leaves them. */
+function sweepPins(): void {
+  for (const name of readdirSync(bpffs)) {
+    if (!name.startsWith(pinPrefix) || existsSync(labDirectory(name.slice(pinPrefix.length)))) continue;
+    rmSync(join(bpffs, name), { recursive: true, force: true });
+  }
+}
 
 /** One line of the daemon's log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event?: string };
@@ -67,8 +79,9 @@ export class Balancer {
 
   constructor(lab: Lab) {
     this.lab = lab;
-    this.pin = `/sys/fs/bpf/inband-test-${lab.id}`;
+    this.pin = join(bpffs, `${pinPrefix}${lab.id}`);
     mkdirSync(this.state);
+    sweepPins();
   }
 
   /** What is common to all configurations; `rest` has the pools, and what is not as here. */
