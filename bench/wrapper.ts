@@ -25,8 +25,14 @@ export function loadProgram(
   const program = XdpProgram.load(
     {
       flows: flowsMost,
-      vips: [{ endpoint: vip, slots: slotsDefault, firstBackend: 0, estimator }],
-      backends,
+      vips: [
+        {
+          endpoint: vip,
+          slots: slotsDefault,
+          backends: Array.from({ length: backends }, (_, i) => i),
+          estimator,
+        },
+      ],
       timeoutsNs: timeoutsDefault,
       epochNs: epochDefault,
       cliff: 'smooth',

@@ -118,6 +118,30 @@ static napi_value test_run(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
+/* call(object, program, context): runs a program of type syscall on a context, which it may change; what it returned. */
+static napi_value call(napi_env env, napi_callback_info info)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+	const char *step = "bpf_prog_test_run";
+	struct bpf_program *program;
+	struct bytes context;
+	napi_value values[3];
+	int err;
+
+	if (!arguments(env, info, 3, values))
+		return NULL;
+	program = program_of(env, values, step);
+	if (!program)
+		return NULL;
+	context = bytes_of(env, values[2]);
+	options.ctx_in = context.data;
+	options.ctx_size_in = context.size;
+	err = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+	if (err)
+		return fail(env, step, err);
+	return new_u32(env, options.retval);
+}
+
 /* probe(): throws when this process may not load an XDP program. */
 static napi_value probe(napi_env env, napi_callback_info info)
 {
@@ -137,5 +161,5 @@ static napi_value probe(napi_env env, napi_callback_info info)
 }
 
 const struct binding xdp_bindings[] = {
-	{ "query", query }, { "testRun", test_run }, { "probe", probe }, { NULL, NULL },
+	{ "query", query }, { "testRun", test_run }, { "call", call }, { "probe", probe }, { NULL, NULL },
 };

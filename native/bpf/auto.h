@@ -45,7 +45,10 @@ __noinline int forget_requests(struct inband_flow *line, struct inband_signals *
 static __always_inline void close_flow(struct inband_flow *line, __u32 cpu)
 {
 	struct inband_signals *counts;
+	__u64 *count = entry(&ended, cell_of(cpu, line->backend));
 
+	if (count)
+		*count += 1;
 	if (!(line->state & INBAND_STATE_AUTO) || !line->count)
 		return;
 	counts = signals_of(cpu, line->backend);

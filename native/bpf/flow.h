@@ -15,8 +15,8 @@
  * Several CPUs use it at once, without locks:
  *
  * - A line is taken by a compare-and-swap of its key to BUSY, filled, and published by an exchange of BUSY for its key.
- *   Who does not get it treats the packet as one of a flow without a line (`contended`). A program runs to its end on
- *   its CPU, so that no line stays BUSY.
+ *   Who does not get it treats the packet as one of a flow without a line (`contended`). A program runs to its end,
+ *   so that no line stays BUSY.
  * - Who found its key reads the backend and then the key again: if both are its own, so is the backend between them.
  * - A flow may be inserted twice if two CPUs see its first packets at once, and each finds another free line. Both took
  *   the backend from the same slot at the same time. A search always finds the line that is earlier in the flow's order,
@@ -32,9 +32,10 @@
 #define RANK_IN_USE 3ULL
 #define KEY_BUSY ((__u64)INBAND_KEY_BUSY << 48)
 
-/* Why a flow begins anew in the line that it has: it was idle for too long, or this is the SYN of the next one. */
+/* Why a flow begins anew in the line that it has: it was idle for too long, this is the SYN of the next one, or its backend is lost. */
 #define AGAIN_AFTER_IDLE 1
 #define AGAIN_BY_SYN 2
+#define AGAIN_ELSEWHERE 3
 
 /* What a new flow is made from. */
 struct opening {
@@ -159,8 +160,10 @@ static __always_inline void count_ended(struct inband_counters *counted, __u8 ag
 {
 	if (again == AGAIN_AFTER_IDLE)
 		counted->idle++;
-	else
+	else if (again == AGAIN_BY_SYN)
 		counted->reopened++;
+	else
+		counted->resteered++;
 }
 
 /* Takes the line of a flow that begins anew. */

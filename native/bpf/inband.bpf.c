@@ -7,7 +7,10 @@
 #include "flow.h"
 #include "maps.h"
 #include "packet.h"
+#include "probe.h"
+#include "reset.h"
 #include "sample.h"
+#include "sweep.h"
 #include "vip.h"
 
 /*
@@ -18,6 +21,10 @@
  */
 
 #define NO_BACKEND (-1)
+/* The vip of a packet that begins a flow takes none any more. */
+#define NO_VIP (-2)
+/* Beside AGAIN_*: the flow does not begin anew, its packet is answered by a RST. */
+#define NEVER_AGAIN 4
 
 static __always_inline int is_syn(const struct packet *packet)
 {
@@ -49,7 +56,8 @@ static __always_inline int route_first(struct xdp_md *context, const struct rout
 				       struct inband_flow *line, __u8 again)
 {
 	__u32 backend = backend_of_slot(route->vip, packet->client_addr, packet->client_port);
-	int is_usable = !!usable_backend(backend);
+	int is_gone = route->vip->flags & INBAND_VIP_FLAG_GONE;
+	int is_usable = !is_gone && interface_of(backend_at(backend));
 
 	/* A reset ends what we do not know: there is nothing to remember. */
 	if (!is_usable || packet->tcp_flags & TCP_RST) {
@@ -69,6 +77,8 @@ static __always_inline int route_first(struct xdp_md *context, const struct rout
 
 		open_flow(context, &opening, packet);
 	}
+	if (is_gone)
+		return NO_VIP;
 	return is_usable ? (int)backend : NO_BACKEND;
 }
 
@@ -133,6 +143,37 @@ static __always_inline __u8 begins_anew(const struct route *route, const struct 
 	return is_syn(packet) && line->isn != packet->seq ? AGAIN_BY_SYN : 0;
 }
 
+/*
+ * Whether, and why, the flow of a packet begins anew as its backend is lost. It does not while the slot names that backend
+ * all the same, as when there is no better one.
+ */
+static __always_inline __u8 fate_of(const struct route *route, const struct packet *packet, __u32 number,
+				    const struct inband_backend *backend)
+{
+	if (packet->tcp_flags & TCP_RST)
+		return 0;
+	if (!(route->vip->flags & INBAND_VIP_FLAG_GONE) &&
+	    backend_of_slot(route->vip, packet->client_addr, packet->client_port) == number)
+		return 0;
+	if (backend->hop >> INBAND_HOP_RESET_BIT & 1 && packet->proto == IPPROTO_TCP && !is_syn(packet))
+		return NEVER_AGAIN;
+	return AGAIN_ELSEWHERE;
+}
+
+/* Answers by a RST, and to all that follows: the line stays until nothing does. */
+static __always_inline int reset(struct xdp_md *context, const struct route *route, const struct packet *packet,
+				 struct inband_flow *line)
+{
+	line->last_ns = route->now_ns;
+	line->state = INBAND_STATE_CLOSING | (line->state & INBAND_STATE_AUTO);
+	if (answer_reset(context, packet)) {
+		route->counted->packets[INBAND_REASON_NO_BACKEND]++;
+		return XDP_DROP;
+	}
+	route->counted->packets[INBAND_REASON_RESET]++;
+	return XDP_TX;
+}
+
 /* What a later packet of a flow tells. */
 static __always_inline void measure(struct xdp_md *context, const struct route *route, const struct packet *packet,
 				    struct inband_flow *line, struct inband_traffic *counts, __u32 backend)
@@ -155,29 +196,49 @@ static __always_inline void measure(struct xdp_md *context, const struct route *
 		route->counted->closed++;
 }
 
+static __always_inline int pass(struct inband_counters *counted, enum inband_reason reason)
+{
+	if (reason < INBAND_REASON_COUNT)
+		counted->packets[reason]++;
+	return XDP_PASS;
+}
+
 /* Routes a packet whose flow has `line`, or none if that is NULL; measures, and sends it to its backend. */
 static __always_inline int forward(struct xdp_md *context, const struct route *route, const struct packet *packet,
 				   struct inband_flow *line)
 {
-	struct ethernet *ethernet = (void *)(long)context->data;
-	struct inband_backend *backend;
+	struct inband_backend *backend = NULL;
 	struct inband_traffic *counts;
+	struct ethernet *ethernet;
 	int number = NO_BACKEND;
+	__u32 interface;
 	__u8 again = 0;
 
 	if (line) {
 		number = backend_of(line, route->key);
-		if (number >= 0)
+		if (number >= 0) {
 			again = begins_anew(route, packet, line);
+			backend = backend_at(number);
+		}
 	}
-	/* Without the line that it found, as another CPU took it a moment ago, a packet is as if it had come after that. */
-	if (number < 0 || again) {
-		number = route_first(context, route, packet, line, again);
-		line = NULL;
+	if (again || !backend || backend->hop <= 0) {
+		if (!again && is_lost(backend))
+			again = fate_of(route, packet, number, backend);
+		if (line && again == NEVER_AGAIN)
+			return reset(context, route, packet, line);
+		/* Without the line that it found, as another CPU took it a moment ago, a packet is as if it had come after that. */
+		if (number < 0 || again) {
+			number = route_first(context, route, packet, line, again);
+			line = NULL;
+		}
+		if (number == NO_VIP)
+			return pass(route->counted, INBAND_REASON_NOT_VIP);
+		backend = backend_at(number);
 	}
-	backend = usable_backend(number);
+	ethernet = (void *)(long)context->data;
+	interface = interface_of(backend);
 	counts = traffic_of(route->cpu, number);
-	if (number < 0 || !backend || !counts || (void *)ethernet + ETH_HLEN > (void *)(long)context->data_end) {
+	if (number < 0 || !backend || !interface || !counts || (void *)ethernet + ETH_HLEN > (void *)(long)context->data_end) {
 		route->counted->packets[INBAND_REASON_NO_BACKEND]++;
 		return XDP_DROP;
 	}
@@ -188,19 +249,12 @@ static __always_inline int forward(struct xdp_md *context, const struct route *r
 	ethernet->mac_addresses[0] = backend->mac_addresses[0];
 	ethernet->mac_addresses[1] = backend->mac_addresses[1];
 	ethernet->mac_addresses[2] = backend->mac_addresses[2];
-	if (backend->ifindex == context->ingress_ifindex) {
+	if (interface == context->ingress_ifindex) {
 		route->counted->packets[INBAND_REASON_TX]++;
 		return XDP_TX;
 	}
 	route->counted->packets[INBAND_REASON_REDIRECT]++;
-	return bpf_redirect(backend->ifindex, 0);
-}
-
-static __always_inline int pass(struct inband_counters *counted, enum inband_reason reason)
-{
-	if (reason < INBAND_REASON_COUNT)
-		counted->packets[reason]++;
-	return XDP_PASS;
+	return bpf_redirect(interface, 0);
 }
 
 SEC("xdp.frags")
@@ -220,8 +274,13 @@ int inband(struct xdp_md *context)
 	if (reason)
 		return pass(counted, reason);
 	route.vip = find_vip(&packet, &vip_place);
-	if (!route.vip)
+	if (!route.vip) {
+		if (is_probed(&packet) && take_probe(context, &packet, cpu)) {
+			counted->packets[INBAND_REASON_PROBE]++;
+			return XDP_DROP;
+		}
 		return pass(counted, INBAND_REASON_NOT_VIP);
+	}
 	route.cpu = cpu;
 	route.counted = counted;
 	route.key = packet.client_addr | (__u64)packet.client_port << 32 | (__u64)(vip_place + 1) << 48;

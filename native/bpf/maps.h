@@ -14,6 +14,8 @@ const volatile struct inband_config config;
 /* Whether somebody reads the ring of samples. */
 volatile __u64 listening;
 
+volatile struct inband_probe_source probe_source;
+
 #define MAPPED_ARRAY(name, type_of_value)                \
 	struct {                                         \
 		__uint(type, BPF_MAP_TYPE_ARRAY);        \
@@ -29,13 +31,16 @@ MAPPED_ARRAY(vips, struct inband_vip);
 MAPPED_ARRAY(slots, __u64);
 MAPPED_ARRAY(backends, struct inband_backend);
 MAPPED_ARRAY(flows, struct inband_flow_set);
-/* By CPU. */
+/* By backend. */
+MAPPED_ARRAY(members, struct inband_member);
+/* By CPU, and the sweep's. */
 MAPPED_ARRAY(counters, struct inband_counters);
-/* By CPU and backend, see `cell_of`. */
-MAPPED_ARRAY(traffic, struct inband_traffic);
-/* By CPU and backend as well. */
-MAPPED_ARRAY(gap_counts, struct inband_gaps);
+/* By CPU and backend, see `cell_of`; a row for the sweep is there as well. Flows that ended. */
+MAPPED_ARRAY(ended, __u64);
 MAPPED_ARRAY(signals, struct inband_signals);
+/* By CPU and backend. */
+MAPPED_ARRAY(traffic, struct inband_traffic);
+MAPPED_ARRAY(gap_counts, struct inband_gaps);
 /* By CPU. */
 MAPPED_ARRAY(prefixes, struct inband_prefixes);
 /* By CPU, backend and place of the kind. */
@@ -45,6 +50,11 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } samples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} probes SEC(".maps");
 
 #ifdef INBAND_TEST_CLOCK
 /* The test build's time and CPU: tests decide both. */

@@ -184,6 +184,21 @@ static __always_inline void *skip_tags(void *next, void *end, __be16 *type)
 	return next;
 }
 
+/* Where the IP header of a frame begins that was parsed; 0 if it cannot be found again. */
+static __always_inline __u32 ip_place(struct xdp_md *context)
+{
+	void *start = (void *)(long)context->data, *end = (void *)(long)context->data_end;
+	struct ethernet *ethernet = start;
+	void *next = start + ETH_HLEN;
+	__be16 type;
+
+	if (next > end)
+		return 0;
+	type = ethernet->type;
+	next = skip_tags(next, end, &type);
+	return next ? next - start : 0;
+}
+
 /* Reads an Ethernet frame as `Packet.decode` of src/net/packet.ts does. 0 when `packet` was filled, else why not. */
 static __always_inline enum inband_reason parse(struct xdp_md *context, struct packet *packet)
 {

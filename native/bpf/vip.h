@@ -20,7 +20,7 @@ static __always_inline struct inband_vip *find_vip(const struct packet *packet, 
 
 		*place = (first + probe) & config.vip_mask;
 		vip = entry(&vips, *place);
-		if (!vip || !vip->proto)
+		if (!vip || vip->proto == INBAND_PLACE_EMPTY)
 			return NULL;
 		if (*(__u64 *)vip == key)
 			return vip;
@@ -34,22 +34,31 @@ static __always_inline __u32 slot_hash(__u32 seed, __u32 address, __u32 port)
 	return finish_hash(mix_word(mix_word(seed, address), port) ^ 8);
 }
 
-/* The number of the backend that a new flow goes to; there may be no such backend. */
+/* The number in the slot of a client's flows; there may be no such backend. */
 static __always_inline __u32 backend_of_slot(const struct inband_vip *vip, __be32 client_addr, __be16 client_port)
 {
 	__u32 hash = slot_hash(vip->seed, bpf_ntohl(client_addr), bpf_ntohs(client_port));
 	__u32 slot = vip->slot_first + (__u32)((__u64)hash * vip->slot_count >> 32);
 	__u64 *four = entry(&slots, slot / 4);
 
-	return four ? vip->backend_first + (__u32)((*four >> slot % 4 * 16) & 0xffff) : ~0U;
+	return four ? (__u32)(*four >> slot % 4 * 16) & 0xffff : ~0U;
 }
 
-/* Where to send frames for a backend; NULL while it cannot be used. */
-static __always_inline struct inband_backend *usable_backend(__u32 number)
+static __always_inline struct inband_backend *backend_at(__u32 number)
 {
-	struct inband_backend *backend = entry(&backends, number);
+	return entry(&backends, number);
+}
 
-	return backend && backend->ifindex ? backend : NULL;
+/* The interface that frames for a backend leave by; 0 while it cannot be used. */
+static __always_inline __u32 interface_of(const struct inband_backend *backend)
+{
+	return backend ? backend->hop & ((1U << INBAND_HOP_INTERFACE_BITS) - 1) : 0;
+}
+
+/* Whether a backend's flows meet a fate other than to be kept. */
+static __always_inline int is_lost(const struct inband_backend *backend)
+{
+	return backend && backend->hop < 0;
 }
 
 #endif

@@ -11,7 +11,7 @@
  */
 
 /* Raised with every change of what this file means that its layouts do not show; compared when a program is loaded. */
-enum inband_abi { INBAND_ABI = 2 };
+enum inband_abi { INBAND_ABI = 3 };
 
 enum inband_limit {
 	INBAND_TIMEOUTS_MAX = 7,
@@ -50,6 +50,10 @@ enum inband_limit {
 	INBAND_WHEEL_BUCKETS = 128,
 	/* Counts of samples by client prefix, see src/latency/prefix.ts. */
 	INBAND_PREFIX_ENTRIES = 4096,
+	/* Bytes of a probe's answer that is handed on: what an Ethernet frame carries, and some more. */
+	INBAND_PROBE_BYTES_MAX = 1536,
+	/* Sets of the flow table that one call looks at. */
+	INBAND_SWEEP_SETS_MAX = 4096,
 };
 
 /* The top 16 bits of a flow's key that belong to no vip. */
@@ -76,6 +80,10 @@ enum inband_reason {
 	INBAND_REASON_REDIRECT,
 	/* Dropped: its backend, or the one in its slot, cannot be used. */
 	INBAND_REASON_NO_BACKEND,
+	/* Answered by a RST in the name of the vip: its flow's backend is lost. */
+	INBAND_REASON_RESET,
+	/* To user space, and not to the kernel: what a vip answers to a probe. */
+	INBAND_REASON_PROBE,
 	/* TCP or UDP, but to no vip. */
 	INBAND_REASON_NOT_VIP,
 	INBAND_REASON_NOT_IP,
@@ -202,6 +210,7 @@ struct inband_config {
 	__u32 vip_mask;
 	/* Sets of the flow table. */
 	__u32 set_count;
+	/* Numbers that backends may have. */
 	__u32 backend_count;
 	__u32 timeout_count;
 	/* What is added to both counts of a ratio: this, and the count of the smallest timeout >> cliff_shift. */
@@ -214,10 +223,32 @@ struct inband_config {
 	/* Kinds that histograms are there for, and where among them each is; INBAND_KIND_COUNT where it is not. */
 	__u32 kind_count;
 	__u8 kind_places[8];
-	__u8 pad[48];
+	/* Rows of what is kept per CPU; the sweep, which a CPU may interrupt, has the one behind them. */
+	__u32 cpu_count;
+	__u8 pad[44];
 };
 
-/* An entry of the table of vips. The first three members are the key; an empty entry has protocol 0. */
+/* Instead of a protocol, in an entry of the table of vips. */
+enum inband_place {
+	/* Here a search ends. */
+	INBAND_PLACE_EMPTY = 0,
+	/* A vip was here, and others may be behind. */
+	INBAND_PLACE_LEFT = 255,
+};
+
+enum inband_vip_flag {
+	/* It is not configured any more: takes no new flows. */
+	INBAND_VIP_FLAG_GONE = 1,
+};
+
+/* What packets of a lost backend's flows meet. */
+enum inband_fate {
+	INBAND_FATE_KEEP,
+	INBAND_FATE_RESTEER,
+	INBAND_FATE_RESET,
+};
+
+/* An entry of the table of vips. The first three members are the key, which is written last. */
 struct inband_vip {
 	__be32 addr_be;
 	__be16 port_be;
@@ -228,19 +259,47 @@ struct inband_vip {
 	__u32 slot_count;
 	/* Where its table starts, in slots; a multiple of 4. */
 	__u32 slot_first;
-	/* Number of its first backend: slots hold numbers from there on. */
-	__u16 backend_first;
 	__u16 index;
 	/* enum inband_estimator */
 	__u8 estimator;
+	/* enum inband_vip_flag */
+	__u8 flags;
+	/* enum inband_fate of backends that a configuration leaves out; the program does not read it. */
+	__u8 lost_flows;
 	__u8 pad2[7];
 };
 
-/* Where to send a backend's frames. Not used while `ifindex` is 0. */
+/* A backend's `hop`. */
+enum inband_hop {
+	/* The interface's index; 0 while it cannot be used. */
+	INBAND_HOP_INTERFACE_BITS = 28,
+	/* Its flows meet their fate; that is to be reset. The first makes a hop negative. */
+	INBAND_HOP_RESET_BIT = 30,
+	INBAND_HOP_LOST_BIT = 31,
+};
+
+/* Where to send a backend's frames. */
 struct inband_backend {
 	/* Destination and source, 6 bytes each, as the frame begins. */
 	__be32 mac_addresses[3];
-	__u32 ifindex;
+	/* enum inband_hop */
+	__s32 hop;
+};
+
+enum inband_member_flag {
+	INBAND_MEMBER_FLAG_USED = 1,
+	/* It is not configured any more; flows or slots may hold its number. */
+	INBAND_MEMBER_FLAG_GONE = 2,
+};
+
+/* What a backend's number stands for; the program does not read it. */
+struct inband_member {
+	__be32 addr_be;
+	/* Of its vip, in the table of vips. */
+	__u16 vip_place;
+	/* enum inband_member_flag */
+	__u8 flags;
+	__u8 pad;
 };
 
 /*
@@ -349,7 +408,7 @@ struct inband_flow_set {
 struct inband_counters {
 	/* By enum inband_reason. */
 	__u64 packets[INBAND_REASON_COUNT];
-	/* Flows that began; each ends under one of the six below, or still holds its line. */
+	/* Flows that began; each ends under one of the seven below, or still holds its line. */
 	__u64 created;
 	/* By RST. */
 	__u64 closed;
@@ -357,6 +416,8 @@ struct inband_counters {
 	__u64 reopened;
 	/* Idle for longer than their state allows. */
 	__u64 idle;
+	/* Their backend was lost: they began anew elsewhere. */
+	__u64 resteered;
 	/* Made room for another: seen once, or closing. */
 	__u64 evicted_unestablished;
 	/* Made room for another: idle for `evictable_ns`. */
@@ -373,7 +434,9 @@ struct inband_counters {
 	__u64 samples_lost;
 	/* Samples beyond what their client's prefix may add. */
 	__u64 samples_limited;
-	__u64 pad[2];
+	/* Answers to probes that were too long, or that nobody read in time. */
+	__u64 probes_lost;
+	__u64 pad[6];
 };
 
 /* Per CPU and backend: its traffic, and ENSEMBLETIMEOUT's epoch. */
@@ -466,9 +529,31 @@ struct inband_sample {
 	__u8 pad[5];
 };
 
+/* Whose packets from vips are answers to probes; none while the address is 0. Written at once. */
+struct inband_probe_source {
+	__be32 addr_be;
+	__u16 port_first;
+	__u16 port_last;
+};
+
+/* An answer to a probe, from the IP header on. */
+struct inband_probe {
+	__u32 bytes;
+	__u32 pad;
+	__u8 packet[INBAND_PROBE_BYTES_MAX];
+};
+
+/* The part of the flow table that a sweep is to look at; up to INBAND_SWEEP_SETS_MAX sets. */
+struct inband_sweep {
+	__u32 set_first;
+	__u32 set_count;
+};
+
 _Static_assert(sizeof(struct inband_config) == 256, "inband_config");
 _Static_assert(sizeof(struct inband_vip) == 32, "inband_vip");
 _Static_assert(sizeof(struct inband_backend) == 16, "inband_backend");
+_Static_assert(sizeof(struct inband_member) == 8, "inband_member");
+_Static_assert(sizeof(struct inband_probe_source) == 8, "inband_probe_source");
 _Static_assert(sizeof(struct inband_flow) == 128, "inband_flow is two cache lines");
 _Static_assert(__builtin_offsetof(struct inband_flow, gap_last) == 64, "inband_flow's second line");
 _Static_assert(sizeof(struct inband_flow_set) == 1024, "inband_flow_set");

@@ -1,7 +1,7 @@
 // Generated from native/include/inband.h - do not edit
 
 export const inbandAbi = {
-  abi: 2,
+  abi: 3,
 } as const;
 
 export const inbandLimit = {
@@ -25,6 +25,8 @@ export const inbandLimit = {
   gapBuckets: 35,
   wheelBuckets: 128,
   prefixEntries: 4096,
+  probeBytesMax: 1536,
+  sweepSetsMax: 4096,
 } as const;
 
 export const inbandKey = {
@@ -41,14 +43,16 @@ export const inbandReason = {
   tx: 0,
   redirect: 1,
   noBackend: 2,
-  notVip: 3,
-  notIp: 4,
-  ipv6: 5,
-  notTcpOrUdp: 6,
-  fragment: 7,
-  truncated: 8,
-  malformed: 9,
-  count: 10,
+  reset: 3,
+  probe: 4,
+  notVip: 5,
+  notIp: 6,
+  ipv6: 7,
+  notTcpOrUdp: 8,
+  fragment: 9,
+  truncated: 10,
+  malformed: 11,
+  count: 12,
 } as const;
 
 export const inbandEstimator = {
@@ -141,8 +145,24 @@ export const inbandConfig = {
     samplesPerPrefix: { offset: 192, size: 4, count: 1, signed: false, bigEndian: false },
     kindCount: { offset: 196, size: 4, count: 1, signed: false, bigEndian: false },
     kindPlaces: { offset: 200, size: 1, count: 8, signed: false, bigEndian: false },
-    pad: { offset: 208, size: 1, count: 48, signed: false, bigEndian: false },
+    cpuCount: { offset: 208, size: 4, count: 1, signed: false, bigEndian: false },
+    pad: { offset: 212, size: 1, count: 44, signed: false, bigEndian: false },
   },
+} as const;
+
+export const inbandPlace = {
+  empty: 0,
+  left: 255,
+} as const;
+
+export const inbandVipFlag = {
+  gone: 1,
+} as const;
+
+export const inbandFate = {
+  keep: 0,
+  resteer: 1,
+  reset: 2,
 } as const;
 
 export const inbandVip = {
@@ -156,11 +176,18 @@ export const inbandVip = {
     seed: { offset: 8, size: 4, count: 1, signed: false, bigEndian: false },
     slotCount: { offset: 12, size: 4, count: 1, signed: false, bigEndian: false },
     slotFirst: { offset: 16, size: 4, count: 1, signed: false, bigEndian: false },
-    backendFirst: { offset: 20, size: 2, count: 1, signed: false, bigEndian: false },
-    index: { offset: 22, size: 2, count: 1, signed: false, bigEndian: false },
-    estimator: { offset: 24, size: 1, count: 1, signed: false, bigEndian: false },
+    index: { offset: 20, size: 2, count: 1, signed: false, bigEndian: false },
+    estimator: { offset: 22, size: 1, count: 1, signed: false, bigEndian: false },
+    flags: { offset: 23, size: 1, count: 1, signed: false, bigEndian: false },
+    lostFlows: { offset: 24, size: 1, count: 1, signed: false, bigEndian: false },
     pad2: { offset: 25, size: 1, count: 7, signed: false, bigEndian: false },
   },
+} as const;
+
+export const inbandHop = {
+  interfaceBits: 28,
+  resetBit: 30,
+  lostBit: 31,
 } as const;
 
 export const inbandBackend = {
@@ -168,7 +195,23 @@ export const inbandBackend = {
   size: 16,
   fields: {
     macAddresses: { offset: 0, size: 4, count: 3, signed: false, bigEndian: true },
-    ifindex: { offset: 12, size: 4, count: 1, signed: false, bigEndian: false },
+    hop: { offset: 12, size: 4, count: 1, signed: true, bigEndian: false },
+  },
+} as const;
+
+export const inbandMemberFlag = {
+  used: 1,
+  gone: 2,
+} as const;
+
+export const inbandMember = {
+  name: 'inband_member',
+  size: 8,
+  fields: {
+    addrBe: { offset: 0, size: 4, count: 1, signed: false, bigEndian: true },
+    vipPlace: { offset: 4, size: 2, count: 1, signed: false, bigEndian: false },
+    flags: { offset: 6, size: 1, count: 1, signed: false, bigEndian: false },
+    pad: { offset: 7, size: 1, count: 1, signed: false, bigEndian: false },
   },
 } as const;
 
@@ -243,22 +286,24 @@ export const inbandFlowSet = {
 
 export const inbandCounters = {
   name: 'inband_counters',
-  size: 192,
+  size: 256,
   fields: {
-    packets: { offset: 0, size: 8, count: 10, signed: false, bigEndian: false },
-    created: { offset: 80, size: 8, count: 1, signed: false, bigEndian: false },
-    closed: { offset: 88, size: 8, count: 1, signed: false, bigEndian: false },
-    reopened: { offset: 96, size: 8, count: 1, signed: false, bigEndian: false },
-    idle: { offset: 104, size: 8, count: 1, signed: false, bigEndian: false },
-    evictedUnestablished: { offset: 112, size: 8, count: 1, signed: false, bigEndian: false },
-    evictedIdle: { offset: 120, size: 8, count: 1, signed: false, bigEndian: false },
-    refused: { offset: 128, size: 8, count: 1, signed: false, bigEndian: false },
-    contended: { offset: 136, size: 8, count: 1, signed: false, bigEndian: false },
-    untracked: { offset: 144, size: 8, count: 1, signed: false, bigEndian: false },
-    samplesDropped: { offset: 152, size: 8, count: 1, signed: false, bigEndian: false },
-    samplesLost: { offset: 160, size: 8, count: 1, signed: false, bigEndian: false },
-    samplesLimited: { offset: 168, size: 8, count: 1, signed: false, bigEndian: false },
-    pad: { offset: 176, size: 8, count: 2, signed: false, bigEndian: false },
+    packets: { offset: 0, size: 8, count: 12, signed: false, bigEndian: false },
+    created: { offset: 96, size: 8, count: 1, signed: false, bigEndian: false },
+    closed: { offset: 104, size: 8, count: 1, signed: false, bigEndian: false },
+    reopened: { offset: 112, size: 8, count: 1, signed: false, bigEndian: false },
+    idle: { offset: 120, size: 8, count: 1, signed: false, bigEndian: false },
+    resteered: { offset: 128, size: 8, count: 1, signed: false, bigEndian: false },
+    evictedUnestablished: { offset: 136, size: 8, count: 1, signed: false, bigEndian: false },
+    evictedIdle: { offset: 144, size: 8, count: 1, signed: false, bigEndian: false },
+    refused: { offset: 152, size: 8, count: 1, signed: false, bigEndian: false },
+    contended: { offset: 160, size: 8, count: 1, signed: false, bigEndian: false },
+    untracked: { offset: 168, size: 8, count: 1, signed: false, bigEndian: false },
+    samplesDropped: { offset: 176, size: 8, count: 1, signed: false, bigEndian: false },
+    samplesLost: { offset: 184, size: 8, count: 1, signed: false, bigEndian: false },
+    samplesLimited: { offset: 192, size: 8, count: 1, signed: false, bigEndian: false },
+    probesLost: { offset: 200, size: 8, count: 1, signed: false, bigEndian: false },
+    pad: { offset: 208, size: 8, count: 6, signed: false, bigEndian: false },
   },
 } as const;
 
@@ -355,5 +400,34 @@ export const inbandSample = {
     backend: { offset: 24, size: 2, count: 1, signed: false, bigEndian: false },
     kind: { offset: 26, size: 1, count: 1, signed: false, bigEndian: false },
     pad: { offset: 27, size: 1, count: 5, signed: false, bigEndian: false },
+  },
+} as const;
+
+export const inbandProbeSource = {
+  name: 'inband_probe_source',
+  size: 8,
+  fields: {
+    addrBe: { offset: 0, size: 4, count: 1, signed: false, bigEndian: true },
+    portFirst: { offset: 4, size: 2, count: 1, signed: false, bigEndian: false },
+    portLast: { offset: 6, size: 2, count: 1, signed: false, bigEndian: false },
+  },
+} as const;
+
+export const inbandProbe = {
+  name: 'inband_probe',
+  size: 1544,
+  fields: {
+    bytes: { offset: 0, size: 4, count: 1, signed: false, bigEndian: false },
+    pad: { offset: 4, size: 4, count: 1, signed: false, bigEndian: false },
+    packet: { offset: 8, size: 1, count: 1536, signed: false, bigEndian: false },
+  },
+} as const;
+
+export const inbandSweep = {
+  name: 'inband_sweep',
+  size: 8,
+  fields: {
+    setFirst: { offset: 0, size: 4, count: 1, signed: false, bigEndian: false },
+    setCount: { offset: 4, size: 4, count: 1, signed: false, bigEndian: false },
   },
 } as const;

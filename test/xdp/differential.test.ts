@@ -23,18 +23,18 @@ function compareOn(traffic: Traffic | Conversations, packets: number, options: P
   const random = seededRandom(7);
   const tables = vips.map(({ firstBackend }, index) => {
     const last = vips[index + 1]?.firstBackend ?? backends;
-    return { slots: twins.program.program.slots(index), pool: last - firstBackend };
+    return { slots: twins.program.program.slots(index), first: firstBackend, pool: last - firstBackend };
   });
-  for (const { slots, pool } of tables)
+  for (const { slots, first, pool } of tables)
     slots.forEach((_, slot) => {
-      slots[slot] = slot % pool;
+      slots[slot] = first + (slot % pool);
     });
   for (let i = 0; i < packets; i++) {
     if (i % 100 === 0) {
-      const { slots, pool } = tables[Math.floor(random() * tables.length)]!;
+      const { slots, first, pool } = tables[Math.floor(random() * tables.length)]!;
       const shift = Math.floor(random() * pool);
       slots.forEach((_, slot) => {
-        slots[slot] = (slot + shift) % pool;
+        slots[slot] = first + ((slot + shift) % pool);
       });
     }
     twins.step(traffic.next(), traffic.nowNs);

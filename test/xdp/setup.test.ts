@@ -1,42 +1,49 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { interfaces } from '../../src/datapath/xdp/neighbours.ts';
 import { XdpProgram, type XdpProgramOptions } from '../../src/datapath/xdp/program.ts';
-import { flowsMax, placeVips, setCount, slotStarts } from '../../src/datapath/xdp/setup.ts';
-import { inbandLimit, inbandVip } from '../../src/generated/layout.ts';
+import { capacityFor, flowsMax, setCount, vipPlaces } from '../../src/datapath/xdp/setup.ts';
+import { inbandLimit } from '../../src/generated/layout.ts';
 import { ns } from '../../src/units.ts';
 import { enterLab, ipJson, needsXdp, ip as runIp, thrownBy } from '../native/support.ts';
-import { vip } from './support.ts';
+import { vip, withBackends } from './support.ts';
 
 const options: XdpProgramOptions = {
   flows: 100,
-  vips: [vip('10.0.0.1:80/tcp')],
-  backends: 2,
+  vips: withBackends([vip('10.0.0.1:80/tcp')], 2),
   timeoutsNs: [ns(64e3), ns(128e3)],
   epochNs: ns(64e6),
   cliff: 'smooth',
 };
 
-describe('the table of vips', () => {
-  test('has each vip once, however many there are', () => {
-    for (const count of [1, 2, 7, 64, 1000, inbandLimit.vipsMax]) {
-      const vips = Array.from({ length: count }, (_, i) => vip(`10.0.${i >> 8}.${i & 255}:80/tcp`, 13));
-      const { entries, mask } = placeVips(vips, 0);
-      const view = new DataView(entries.buffer);
-      const indices = new Set<number>();
-      for (let at = 0; at < entries.length; at += inbandVip.size) {
-        if (entries[at + inbandVip.fields.proto.offset] !== 0)
-          indices.add(view.getUint16(at + inbandVip.fields.index.offset, true));
-      }
-      expect(indices.size).toBe(count);
-      expect(entries.length).toBe((mask + 1) * inbandVip.size);
-      expect(mask + 1).toBeGreaterThanOrEqual(2 * count);
-    }
+test('the table of vips is so large that each vip is found, however many there are', () => {
+  for (const count of [1, 2, 7, 64, 1000, inbandLimit.vipsMax]) {
+    const vips = Array.from({ length: count }, (_, i) => vip(`10.0.${i >> 8}.${i & 255}:80/tcp`, 13));
+    const places = vipPlaces(withBackends(vips, 1), capacityFor(withBackends(vips, 1)).vips);
+    expect(places).toBeGreaterThanOrEqual(2 * count);
+    expect(Math.log2(places) % 1).toBe(0);
+  }
+});
+
+describe('room for what may be configured later', () => {
+  const many = (count: number) => withBackends([vip('10.0.0.1:80/tcp', 65_537)], count);
+
+  test('is as much again, at least 64 backends and 8 vips', () => {
+    expect(capacityFor(many(1))).toEqual({ vips: 8, backends: 64, slotEntries: 8 * 16_385 });
+    expect(capacityFor(many(100))).toMatchObject({ vips: 8, backends: 200 });
+    expect(capacityFor(Array.from({ length: 20 }, () => many(1)[0]!))).toMatchObject({
+      vips: 40,
+      backends: 83,
+    });
   });
 
-  test('gives every vip slots of its own, from a whole entry of four on', () => {
-    expect(
-      slotStarts([vip('10.0.0.1:80/tcp', 13), vip('10.0.0.1:81/tcp', 17), vip('10.0.0.1:82/tcp', 4)]),
-    ).toEqual([0, 16, 36, 40]);
+  test('is bounded, and never beyond what can be numbered', () => {
+    expect(capacityFor(many(10_000)).backends).toBe(11_024);
+    expect(capacityFor(many(65_000)).backends).toBe(65_535);
+    const spare = capacityFor(Array.from({ length: 4000 }, () => many(0)[0]!));
+    expect(spare.vips).toBe(inbandLimit.vipsMax);
+    expect(spare.slotEntries).toBe(4096 * 16_385);
+    const half = capacityFor(Array.from({ length: 2000 }, () => many(0)[0]!));
+    expect(half.slotEntries).toBe(2000 * 16_385 + (64 << 20) / 8);
   });
 });
 
@@ -49,16 +56,21 @@ describe('options that the program cannot serve are refused', () => {
   for (const [what, change, code, message] of [
     ['no flows', { flows: 0 }, 'LIMIT', 'flows: 0 is not within 1 and 16777216'],
     ['too many flows', { flows: flowsMax + 1 }, 'LIMIT', 'flows: 16777217 is not within'],
-    ['too many backends', { backends: 65_536 }, 'LIMIT', 'more than 65535 backends'],
+    [
+      'too many backends',
+      { vips: withBackends([vip('10.0.0.1:80/tcp')], 65_536) },
+      'LIMIT',
+      'more than 65535 backends',
+    ],
     [
       'an IPv6 vip',
-      { vips: [vip('[2001:db8::1]:80/tcp')] },
+      { vips: withBackends([vip('[2001:db8::1]:80/tcp')], 1) },
       'LIMIT',
       'vip [2001:db8::1]:80/tcp: the xdp datapath takes IPv4',
     ],
     [
       'a vip twice',
-      { vips: [vip('10.0.0.1:80/tcp'), vip('10.0.0.1:80/tcp')] },
+      { vips: withBackends([vip('10.0.0.1:80/tcp'), vip('10.0.0.1:80/tcp')], 1) },
       'CONFIG_INVALID',
       'vip 10.0.0.1:80/tcp is there twice',
     ],

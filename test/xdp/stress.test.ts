@@ -12,7 +12,7 @@ import { ns } from '../../src/units.ts';
 import { compileBpf } from '../native/compile.ts';
 import { needsXdp, root, temporaryDirectory } from '../native/support.ts';
 import { buildFrame, ip } from '../support/frames.ts';
-import { flowTable, ingress, macOf, sourceMac, vip } from './support.ts';
+import { flowTable, ingress, macOf, sourceMac, vip, withBackends } from './support.ts';
 
 beforeEach(needsXdp);
 
@@ -31,7 +31,12 @@ function load(tableFlows: number): XdpProgram {
     evictableNs: ns(50e3),
   };
   const program = XdpProgram.load({
-    ...{ flows: tableFlows, vips: [service], backends, timeoutsNs: timeoutsDefault, epochNs: epochDefault },
+    ...{
+      flows: tableFlows,
+      vips: withBackends([service], backends),
+      timeoutsNs: timeoutsDefault,
+      epochNs: epochDefault,
+    },
     ...{ cliff: 'smooth', flowTimeouts },
   });
   onTestFinished(() => program.close());

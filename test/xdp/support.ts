@@ -14,16 +14,40 @@ export const ingress = 1;
 /** Bytes that a test's clock reads first: 0 would mean "never" to the program. */
 export const startNs = 1e12;
 
+/** A vip whose backends have numbers from one on, up to the next vip's. */
+export interface TestVip extends Omit<XdpVip, 'backends'> {
+  readonly firstBackend: number;
+}
+
 export const vip = (
   text: string,
   slots = 65_537,
   firstBackend = 0,
   estimator: LiveEstimator = 'ensemble',
-): XdpVip => ({ endpoint: parseEndpoint(text, 'vip'), slots, firstBackend, estimator });
+): TestVip => ({ endpoint: parseEndpoint(text, 'vip'), slots, firstBackend, estimator });
+
+/** IPv4 address of a backend in tests, as its number says. */
+export const addressOf = (backend: number): number => (10 << 24) | (200 << 16) | backend;
+
+/** Vips as the program is told of them, so that backends get their numbers in order. */
+export const withBackends = (vips: readonly TestVip[], backends: number): XdpVip[] =>
+  vips.map(({ firstBackend, ...vip }, i) => {
+    const last = vips[i + 1]?.firstBackend ?? backends;
+    return {
+      ...vip,
+      backends: Array.from({ length: last - firstBackend }, (_, b) => addressOf(firstBackend + b)),
+    };
+  });
 
 /** The MAC of a backend in tests, which ends with its number. */
 export const macOf = (backend: number) => Uint8Array.of(2, 0, 0, 0xbb, backend >> 8, backend & 255);
 export const sourceMac = Uint8Array.of(2, 0, 0, 0x1b, 0, 1);
+
+export type TestOptions = Partial<Omit<XdpProgramOptions, 'vips'>> & {
+  readonly vips: readonly TestVip[];
+  /** Of all vips together. */
+  readonly backends: number;
+};
 
 /** What the program did with a frame: `backend` is -1 unless it was sent to one. */
 export interface Outcome {
@@ -39,23 +63,39 @@ export class TestProgram {
   readonly #cpu: Uint32Array;
   readonly #out = new Uint8Array(1 << 17);
 
-  constructor(options: Partial<XdpProgramOptions> & { vips: readonly XdpVip[]; backends: number }) {
+  constructor({ vips, backends, ...options }: TestOptions) {
     this.program = XdpProgram.load(
-      { flows: 4096, timeoutsNs: timeoutsDefault, epochNs: epochDefault, cliff: 'smooth', ...options },
+      {
+        ...{ flows: 4096, timeoutsNs: timeoutsDefault, epochNs: epochDefault, cliff: 'smooth', ...options },
+        vips: withBackends(vips, backends),
+      },
       'inband_test',
     );
     onTestFinished(() => this.program.close());
     this.#now = this.program.global('test_now_ns');
     this.#cpu = this.program.global('test_cpu');
-    for (let backend = 0; backend < options.backends; backend++) {
-      this.program.setBackend(backend, { mac: macOf(backend), sourceMac, ifindex: ingress });
-    }
+    for (let backend = 0; backend < backends; backend++) this.route(backend);
+  }
+
+  /** Lets a backend be reached. */
+  route(backend: number): void {
+    this.program.setBackend(backend, { mac: macOf(backend), sourceMac, ifindex: ingress });
+  }
+
+  /** Sweeps the whole flow table at a time; how many flows ended. */
+  sweep(nowNs: number): number {
+    this.#setTime(nowNs);
+    return this.program.sweep(0, this.program.sets);
+  }
+
+  #setTime(nowNs: number): void {
+    this.#now[0] = nowNs % 2 ** 32;
+    this.#now[1] = Math.floor(nowNs / 2 ** 32);
   }
 
   /** Runs the program on a frame at a time on a CPU. The outcome's frame is valid until the next run. */
   run(frame: Uint8Array, nowNs: number, cpu = 0): Outcome {
-    this.#now[0] = nowNs % 2 ** 32;
-    this.#now[1] = Math.floor(nowNs / 2 ** 32);
+    this.#setTime(nowNs);
     this.#cpu[0] = cpu;
     const { verdict, packet } = this.program.testRun(frame, { out: this.#out });
     const isForwarded = verdict === xdp.tx || verdict === xdp.redirect;

@@ -1,6 +1,5 @@
 import { expect } from 'vitest';
 import { Engine } from '../../src/datapath/engine.ts';
-import type { XdpVip } from '../../src/datapath/xdp/program.ts';
 import { FlowTable } from '../../src/flow/table.ts';
 import { seededSecret } from '../../src/flow/tabulation.ts';
 import { VipTable } from '../../src/flow/vips.ts';
@@ -11,7 +10,7 @@ import type { BackendSignals } from '../../src/latency/signals.ts';
 import { backendOf, slotHashIpv4, vipSeedIpv4 } from '../../src/maglev/hash.ts';
 import { Packet, verdicts } from '../../src/net/packet.ts';
 import { type Ns, ns } from '../../src/units.ts';
-import { TestProgram } from './support.ts';
+import { TestProgram, type TestVip } from './support.ts';
 
 /** A sample, and whose it is. */
 interface TwinSample {
@@ -25,7 +24,7 @@ interface TwinSample {
 }
 
 export interface TwinsOptions {
-  readonly vips: readonly XdpVip[];
+  readonly vips: readonly TestVip[];
   readonly backends: number;
   readonly cliff: Cliff;
   readonly timeoutsNs?: readonly Ns[];
@@ -71,9 +70,7 @@ export class Twins {
       new FlowTable(2 * flows, seededSecret(1)),
       estimators,
       ({ src0, srcPort }, vip) => {
-        return (
-          vips[vip]!.firstBackend + backendOf(tables[vip]!, slotHashIpv4(seeds[vip]!, src0 >>> 0, srcPort))
-        );
+        return backendOf(tables[vip]!, slotHashIpv4(seeds[vip]!, src0 >>> 0, srcPort));
       },
       (kind, latencyNs, { src0, srcPort }, vip, backend, now) => {
         if (Math.abs(latencyNs) >= latencyNsMax) this.#tooLong++;

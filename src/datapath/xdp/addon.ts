@@ -91,6 +91,7 @@ export interface Addon {
   linkDetach(link: LinkHandle): void;
   gracePeriod(): void;
   query(ifindex: number): HookQuery;
+  call(object: ObjectHandle, program: number, context: Uint8Array): number;
   testRun(
     object: ObjectHandle,
     program: number,

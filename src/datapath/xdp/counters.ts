@@ -15,20 +15,31 @@ const flowWords: Words = Object.entries(inbandCounters.fields)
   .filter(([name]) => name !== 'packets' && name !== 'pad')
   .map(([name, { offset }]) => [snake(name), offset / 4]);
 /** A flow that was created ended under one of these, or is still there. */
-const endings = ['closed', 'reopened', 'idle', 'evicted_unestablished', 'evicted_idle'];
+const endings = ['closed', 'reopened', 'idle', 'resteered', 'evicted_unestablished', 'evicted_idle'];
 
-/** The program's counters, summed over CPUs. */
+/** The program's counters, summed over CPUs and the sweep. */
 export class XdpCounters {
   readonly #counters: Uint32Array;
   readonly #traffic: Uint32Array;
-  readonly #cpus: number;
+  readonly #ended: Uint32Array;
+  readonly #rows: number;
   readonly #backends: number;
 
-  /** @param counters and @param traffic the maps of these names */
-  constructor(counters: Uint32Array, traffic: Uint32Array, cpus: number, backends: number) {
+  /**
+   * @param counters @param traffic @param ended the maps of these names
+   * @param rows what is kept by CPU has so many
+   */
+  constructor(
+    counters: Uint32Array,
+    traffic: Uint32Array,
+    ended: Uint32Array,
+    rows: number,
+    backends: number,
+  ) {
     this.#counters = counters;
     this.#traffic = traffic;
-    this.#cpus = cpus;
+    this.#ended = ended;
+    this.#rows = rows;
     this.#backends = backends;
   }
 
@@ -46,21 +57,36 @@ export class XdpCounters {
 
   traffic(backend: number): BackendTraffic {
     const { packets, bytes, flows } = inbandTraffic.fields;
-    const sum = (offset: number) => {
-      let total = 0;
-      for (let cpu = 0; cpu < this.#cpus; cpu++) {
-        total += readU64(this.#traffic, ((cpu * this.#backends + backend) * inbandTraffic.size + offset) / 4);
-      }
-      return total;
+    const begun = this.#ofBackend(backend, flows.offset);
+    return {
+      packets: this.#ofBackend(backend, packets.offset),
+      bytes: this.#ofBackend(backend, bytes.offset),
+      flows: begun,
+      held: this.held(backend, begun),
     };
-    return { packets: sum(packets.offset), bytes: sum(bytes.offset), flows: sum(flows.offset) };
+  }
+
+  /** Flows that a backend holds. One that another CPU begins now may have ended before it counts as begun. */
+  held(backend: number, begun = this.#ofBackend(backend, inbandTraffic.fields.flows.offset)): number {
+    let held = begun;
+    for (let row = 0; row < this.#rows; row++)
+      held -= readU64(this.#ended, 2 * (row * this.#backends + backend));
+    return Math.max(0, held);
+  }
+
+  #ofBackend(backend: number, offset: number): number {
+    let total = 0;
+    for (let row = 0; row < this.#rows; row++) {
+      total += readU64(this.#traffic, ((row * this.#backends + backend) * inbandTraffic.size + offset) / 4);
+    }
+    return total;
   }
 
   #named(words: Words): Record<string, number> {
     const stride = inbandCounters.size / 4;
     const total = (word: number) => {
       let sum = 0;
-      for (let cpu = 0; cpu < this.#cpus; cpu++) sum += readU64(this.#counters, cpu * stride + word);
+      for (let row = 0; row < this.#rows; row++) sum += readU64(this.#counters, row * stride + word);
       return sum;
     };
     return Object.fromEntries(words.map(([name, word]) => [name, total(word)]));

@@ -2,34 +2,60 @@ import { InbandError } from '../../errors.ts';
 import type { LiveBins } from '../../latency/bins.ts';
 import { samplesPerPrefixDefault } from '../../latency/prefix.ts';
 import type { BackendSignals } from '../../latency/signals.ts';
+import { slotHashIpv4, slotOf } from '../../maglev/hash.ts';
 import { type Address, formatAddress, parseAddress } from '../../net/address.ts';
-import type { BackendTraffic, Datapath, DatapathOptions, LiveWindow, SampleRecord } from '../datapath.ts';
+import type {
+  BackendTraffic,
+  Datapath,
+  DatapathCapacity,
+  DatapathOptions,
+  DatapathVip,
+  Fate,
+  FlowRecord,
+  LiveWindow,
+  PlacedVip,
+  ProbeSource,
+  SampleRecord,
+} from '../datapath.ts';
+import { FrameSender } from './frame-sender.ts';
 import type { InterfaceName } from './native.ts';
 import { interfaces } from './neighbours.ts';
 import { NextHops } from './next-hops.ts';
 import { type Attachment, XdpProgram, type XdpSample, type XdpVip } from './program.ts';
+import { Sweeper } from './sweeper.ts';
 
-/** How often the ring of samples is emptied while somebody listens. */
+/** How often the ring of samples is emptied while somebody listens, and that of answers to probes. */
 const drainMs = 5;
+const probesMs = 10;
+/** An Ethernet header, as probes get one. */
+const headerBytes = 14;
+const typeIpv4 = 0x0800;
 
 /** The load balancer in the kernel: the XDP program on one interface, and the next hops of its backends. */
 export class XdpDatapath implements Datapath {
   readonly name = 'xdp';
   readonly mode: string;
   readonly reason: string;
+  readonly adopted = false;
+  readonly #options: DatapathOptions;
   readonly #program: XdpProgram;
-  readonly #hops: NextHops;
-  /** Index of the next hop of each backend. */
-  readonly #hopOf: readonly number[];
+  readonly #hops = new NextHops([]);
+  readonly #sweeper: Sweeper;
+  /** Numbers of the backends at each next hop, and the next hop of each. */
+  #numbersAt: number[][] = [];
+  #hopOf = new Map<number, number>();
   readonly #listeners = new Set<(samples: readonly SampleRecord[]) => void>();
   #drain: NodeJS.Timeout | undefined;
+  #probes: NodeJS.Timeout | undefined;
+  #sender: FrameSender | undefined;
 
-  private constructor(program: XdpProgram, hops: NextHops, attachment: Attachment, hopOf: readonly number[]) {
+  private constructor(program: XdpProgram, options: DatapathOptions, attachment: Attachment) {
     this.#program = program;
-    this.#hops = hops;
+    this.#options = options;
     this.mode = attachment.mode;
     this.reason = attachment.reason;
-    this.#hopOf = hopOf;
+    this.#sweeper = new Sweeper(program);
+    this.#follow();
   }
 
   /**
@@ -37,28 +63,40 @@ export class XdpDatapath implements Datapath {
    * @throws InbandError `USAGE` for what it cannot do, `ENVIRONMENT` without the interface, and as `XdpProgram` does
    */
   static open(options: DatapathOptions): XdpDatapath {
-    const backends = options.vips.flatMap((vip) => vip.backends.map(({ name }) => name));
-    const names = [...new Set(backends)];
-    const places = new Map(names.map((name, i) => [name, i]));
-    const addresses = names.map(ipv4);
+    const vips = xdpVips(options.vips, options);
     const target = interfaceOf(options.interface);
     const program = XdpProgram.load({
       flows: options.flows,
-      vips: placed(options),
-      backends: backends.length,
+      vips,
       timeoutsNs: options.timeoutsNs,
       epochNs: options.epochNs,
       cliff: options.cliff,
       samplesPerPrefix: samplesPerPrefixDefault,
     });
     try {
-      const attachment = program.attach(target);
-      const hopOf = backends.map((name) => places.get(name)!);
-      return new XdpDatapath(program, new NextHops(addresses), attachment, hopOf);
+      return new XdpDatapath(program, options, program.attach(target));
     } catch (error) {
       program.close();
       throw error;
     }
+  }
+
+  get placed(): readonly PlacedVip[] {
+    return this.#program.placed;
+  }
+
+  get capacity(): DatapathCapacity {
+    return this.#program.capacity;
+  }
+
+  configure(vips: readonly DatapathVip[]): readonly PlacedVip[] {
+    const placed = this.#program.configure(xdpVips(vips, this.#options));
+    this.#follow();
+    return placed;
+  }
+
+  setFate(backend: number, fate: Fate): void {
+    this.#program.setFate(backend, fate);
   }
 
   get kinds(): readonly string[] {
@@ -67,6 +105,15 @@ export class XdpDatapath implements Datapath {
 
   slots(vip: number): Uint16Array {
     return this.#program.slots(vip);
+  }
+
+  slotOf(vip: number, { words }: Address, port: number): number {
+    const hash = slotHashIpv4(this.#program.seed(vip), words[0] >>> 0, port);
+    return slotOf(hash, this.slots(vip).length);
+  }
+
+  scanFlows(cursor: number, visit: (flow: FlowRecord) => void): number | undefined {
+    return this.#program.scanFlows(cursor, Number(process.hrtime.bigint()), visit);
   }
 
   window(backend: number, kind: number): LiveWindow {
@@ -94,17 +141,16 @@ export class XdpDatapath implements Datapath {
   }
 
   poll(): void {
-    const changed = new Set(this.#hops.poll(performance.now()));
-    if (changed.size === 0) return;
-    for (const [backend, hop] of this.#hopOf.entries()) {
-      if (!changed.has(hop)) continue;
-      const way = this.#hops.ways[hop]!;
-      this.#program.setBackend(backend, typeof way === 'string' ? undefined : way);
+    const nowMs = performance.now();
+    for (const hop of this.#hops.poll(nowMs)) {
+      for (const backend of this.#numbersAt[hop]!) this.#route(backend, hop);
     }
+    this.#sweeper.poll(nowMs);
+    if (this.#program.release(nowMs).length > 0) this.#follow();
   }
 
   obstacle(backend: number): string | undefined {
-    const way = this.#hops.ways[this.#hopOf[backend]!]!;
+    const way = this.#hops.ways[this.#hopOf.get(backend)!]!;
     return typeof way === 'string' ? way : undefined;
   }
 
@@ -123,10 +169,60 @@ export class XdpDatapath implements Datapath {
     };
   }
 
+  sendProbe(backend: number, packet: Uint8Array): boolean {
+    const way = this.#hops.ways[this.#hopOf.get(backend) ?? -1];
+    if (!way || typeof way === 'string') return false;
+    this.#sender ??= FrameSender.open();
+    const frame = new Uint8Array(headerBytes + packet.length);
+    frame.set(way.mac);
+    frame.set(way.sourceMac, 6);
+    frame.set([typeIpv4 >> 8, typeIpv4 & 255], 12);
+    frame.set(packet, headerBytes);
+    return this.#sender.send(way.ifindex, frame);
+  }
+
+  listenProbes(source: ProbeSource, listener: (packet: Uint8Array) => void): void {
+    clearInterval(this.#probes);
+    this.#program.setProbeSource(source);
+    this.#probes = setInterval(() => this.#program.drainProbes(listener), probesMs);
+  }
+
   close(): void {
     this.#stopListening();
+    clearInterval(this.#probes);
+    this.#sender?.close();
     this.#hops.close();
     this.#program.close();
+  }
+
+  detach(): void {
+    this.close();
+  }
+
+  /** Looks after the next hops of all backends that have a number; those that are known count at once. */
+  #follow(): void {
+    const hops = new Map<number, number>();
+    this.#numbersAt = [];
+    this.#hopOf = new Map();
+    for (const { number, address } of this.#program.members) {
+      let hop = hops.get(address);
+      if (hop === undefined) {
+        hop = hops.size;
+        hops.set(address, hop);
+        this.#numbersAt.push([]);
+      }
+      this.#numbersAt[hop]!.push(number);
+      this.#hopOf.set(number, hop);
+    }
+    this.#hops.follow([...hops.keys()].map((word) => ({ family: 4, words: [word, 0, 0, 0] })));
+    for (const [backend, hop] of this.#hopOf) {
+      if (!this.#program.isRouted(backend)) this.#route(backend, hop);
+    }
+  }
+
+  #route(backend: number, hop: number): void {
+    const way = this.#hops.ways[hop]!;
+    this.#program.setBackend(backend, typeof way === 'string' ? undefined : way);
   }
 
   #handOn(): void {
@@ -150,15 +246,11 @@ export class XdpDatapath implements Datapath {
   }
 }
 
-/** The vips with the numbers of their first backends. */
-function placed({ vips, slots, estimator = 'auto' }: DatapathOptions): XdpVip[] {
-  let firstBackend = 0;
-  return vips.map(({ endpoint, backends }) => {
-    const vip = { endpoint, slots, firstBackend, estimator };
-    firstBackend += backends.length;
-    return vip;
+const xdpVips = (vips: readonly DatapathVip[], { slots, estimator = 'auto' }: DatapathOptions): XdpVip[] =>
+  vips.map(({ endpoint, backends, lostFlows = 'keep' }) => {
+    const addresses = backends.map(({ name }) => ipv4(name).words[0]);
+    return { endpoint, slots, backends: addresses, estimator, lostFlows };
   });
-}
 
 function interfaceOf(name: string): InterfaceName {
   const all = interfaces();

@@ -317,6 +317,13 @@ export class BpfObject {
     };
   }
 
+  /** Runs a program of type syscall on a context, which it may change; what it returned. */
+  call(program: string, context: Uint8Array): number {
+    return native(`${this.path}: ${program}`, () =>
+      addon().call(this.#handle, this.#program(program), context),
+    );
+  }
+
   /** Unloads it. Mapped buffers become empty, so that nothing can read what is gone; links stay attached. */
   close(): void {
     for (const buffer of this.#memory.values()) addon().unmap(buffer);

@@ -14,6 +14,9 @@ import {
 const askMs = 1_000;
 /** How often everything is looked up anew, even without a word from the kernel: routes are not watched. */
 const refreshMs = 5_000;
+/** Addresses looked up in one go, so that it takes a few ms at most. */
+const lookupsMax = 128;
+const unknown = 'not looked up yet';
 /** Port of the discard service (RFC 863): where a datagram goes that only makes the kernel resolve an address. */
 const discardPort = 9;
 
@@ -34,43 +37,65 @@ export type Way = NextHop | string;
 export class NextHops {
   ways: Way[] = [];
   #addresses: readonly Address[] = [];
+  /** Places of addresses that are to be looked up. */
+  readonly #pending = new Set<number>();
   readonly #watch = new NetworkWatch();
   #asker: Socket | undefined;
   #refreshedMs = Number.NEGATIVE_INFINITY;
   #askedMs = Number.NEGATIVE_INFINITY;
+  #isAsking = false;
 
   constructor(addresses: readonly Address[]) {
     this.follow(addresses);
   }
 
-  /** Follows these addresses instead, from the next look on; of those that stay the way is kept, in their new places. */
+  /** Takes other addresses in place of those before: ways to those that stay are kept, others will be looked up. */
   follow(addresses: readonly Address[]): void {
-    const known = new Map(this.#addresses.map((address, i) => [textOf(address), this.ways[i]!]));
+    const known = new Map(this.#addresses.map((address, i) => [keyOf(address), this.ways[i]!]));
     this.#addresses = addresses;
-    this.ways = addresses.map((address) => known.get(textOf(address)) ?? 'not looked up yet');
-    this.#refreshedMs = Number.NEGATIVE_INFINITY;
+    this.ways = addresses.map((address) => known.get(keyOf(address)) ?? unknown);
+    const isPending = this.#pending.size > 0;
+    this.#pending.clear();
+    for (const [i, way] of this.ways.entries()) if (isPending || way === unknown) this.#pending.add(i);
   }
 
-  /** Takes in what changed; the backends whose way is another one now. @param nowMs any monotonic clock */
+  /**
+   * Takes in what changed, some of it if that is much; the places of addresses whose way is another one now.
+   * @param nowMs any monotonic clock
+   */
   poll(nowMs: number): number[] {
     const changed = this.#watch.read().length > 0;
+    const refresh = changed || nowMs - this.#refreshedMs >= refreshMs;
+    if (refresh) this.#refreshedMs = nowMs;
     const missing = this.ways.some((way) => typeof way === 'string');
     const ask = missing && nowMs - this.#askedMs >= askMs;
-    if (!changed && !ask && nowMs - this.#refreshedMs < refreshMs) return [];
-    this.#refreshedMs = nowMs;
     if (ask) this.#askedMs = nowMs;
-    const all = interfaces();
-    return this.#addresses.flatMap((address, i) => {
-      const way = this.#wayTo(address, all, ask);
-      if (isSame(way, this.ways[i]!)) return [];
-      this.ways[i] = way;
-      return [i];
-    });
+    for (const [i, way] of this.ways.entries())
+      if (refresh || (ask && typeof way === 'string')) this.#pending.add(i);
+    if (this.#pending.size === 0) return [];
+    this.#isAsking ||= ask;
+    return this.#lookUp();
   }
 
   close(): void {
     this.#watch.close();
     this.#asker?.close();
+  }
+
+  #lookUp(): number[] {
+    const all = interfaces();
+    const changed: number[] = [];
+    let lookups = 0;
+    for (const i of this.#pending) {
+      if (lookups++ === lookupsMax) return changed;
+      this.#pending.delete(i);
+      const way = this.#wayTo(this.#addresses[i]!, all, this.#isAsking);
+      if (isSame(way, this.ways[i]!)) continue;
+      this.ways[i] = way;
+      changed.push(i);
+    }
+    this.#isAsking = false;
+    return changed;
   }
 
   #wayTo(address: Address, all: readonly NetInterface[], ask: boolean): Way {
@@ -104,6 +129,8 @@ export class NextHops {
 }
 
 const textOf = ({ family, words }: Address): string => formatAddress(family, ...words);
+
+const keyOf = ({ family, words }: Address): string => `${family} ${words}`;
 
 function isUsable({ state }: Neighbour): boolean {
   return state !== 'failed' && state !== 'incomplete' && state !== 'none';

@@ -1,20 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { InbandError } from '../../errors.ts';
 import { type FlowTimeouts, flowTimeoutsDefault } from '../../flow/table.ts';
-import {
-  inbandConfig,
-  inbandEstimator,
-  inbandKind,
-  inbandLimit,
-  inbandState,
-  inbandVip,
-} from '../../generated/layout.ts';
+import { inbandConfig, inbandKind, inbandLimit, inbandState, inbandVip } from '../../generated/layout.ts';
 import { type Cliff, checkTimeouts, cliffAddends } from '../../latency/ensemble.ts';
 import { samplesPerPrefixMax } from '../../latency/prefix.ts';
-import { vipSeedIpv4 } from '../../maglev/hash.ts';
 import { type Endpoint, formatEndpoint } from '../../net/address.ts';
 import type { Ns } from '../../units.ts';
-import type { LiveEstimator } from '../datapath.ts';
+import type { Fate, LiveEstimator } from '../datapath.ts';
+import { slotEntries } from './slot-space.ts';
+import { VipEntries, vipBitsMax, vipMultiplier } from './vip-entries.ts';
 
 /** A vip as the program is told of it. */
 export interface XdpVip {
@@ -22,18 +16,29 @@ export interface XdpVip {
   readonly endpoint: Endpoint;
   /** Size of its table. */
   readonly slots: number;
-  /** Number of its first backend among those of all vips: its table holds numbers from there on. */
-  readonly firstBackend: number;
+  /** Their IPv4 addresses, signed as in `Packet`. */
+  readonly backends: readonly number[];
   /** What its flows' samples come from; `auto` unless it says. */
   readonly estimator?: LiveEstimator;
+  /** Fate of flows of backends that a later configuration leaves out; `keep` unless it says. */
+  readonly lostFlows?: Fate;
+}
+
+/** What a program can be configured to hold. */
+export interface XdpCapacity {
+  readonly vips: number;
+  /** Of all vips together. */
+  readonly backends: number;
+  /** Entries of the map of slots. */
+  readonly slotEntries: number;
 }
 
 export interface XdpProgramOptions {
   /** Flows that the table holds without refusing one, 1 to `flowsMax`; 256 bytes each. */
   readonly flows: number;
   readonly vips: readonly XdpVip[];
-  /** Backends of all vips together. */
-  readonly backends: number;
+  /** Room for vips and backends to come; by `capacityFor` unless it says. */
+  readonly capacity?: XdpCapacity;
   /** Of `ensemble`: 2 to 7, increasing. */
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
@@ -53,30 +58,38 @@ export const flowsMax = 1 << 24;
 export const backendsMax = 65_535;
 /** Lines per flow: with fewer, flows are refused before the table holds as many as it should. */
 const linesPerFlow = 2;
-/** Largest table of vips as a power of two: a place, plus one, is in 16 bits of a flow's key, and all ones are taken. */
-const vipBitsMax = 15;
-/** An odd number whose multiples spread over all bits: 2^64 divided by the golden ratio (Knuth, 6.4). */
-const vipMultiplier = 0x9e3779b97f4a7c15n;
+/** Room for as many vips and backends as are configured at first, but at least and at most for so many more. */
+const headroom = { vips: [7, inbandLimit.vipsMax], backends: [63, 1_024] } as const;
+/** Memory that room for tables of vips to come may take: 8 bytes an entry. */
+const headroomSlotEntriesMax = (64 << 20) / 8;
+/** The table of vips has at least this many places for each that there may be, so that searches are short. */
+const placesPerVip = 4;
 /** Larger than any difference of times. */
 const never = 2n ** 63n - 1n;
 
 /** @throws InbandError `LIMIT` or `USAGE` for what the program cannot do. */
 export function checkOptions(options: XdpProgramOptions): void {
-  const { flows, vips, backends, timeoutsNs, samplesPerPrefix = 0 } = options;
+  const { flows, vips, timeoutsNs, samplesPerPrefix = 0 } = options;
   if (!Number.isInteger(flows) || flows < 1 || flows > flowsMax)
     throw new InbandError('LIMIT', `flows: ${flows} is not within 1 and ${flowsMax}`);
-  if (backends > backendsMax) throw new InbandError('LIMIT', `more than ${backendsMax} backends`);
-  if (vips.length > inbandLimit.vipsMax)
-    throw new InbandError('LIMIT', `more than ${inbandLimit.vipsMax} vips`);
-  const ipv6 = vips.find(({ endpoint }) => endpoint.address.family !== 4);
-  if (ipv6)
-    throw new InbandError('LIMIT', `vip ${formatEndpoint(ipv6.endpoint)}: the xdp datapath takes IPv4`);
+  checkVips(vips);
   checkTimeouts(timeoutsNs, inbandLimit.timeoutsMax);
   if (!Number.isInteger(samplesPerPrefix) || samplesPerPrefix < 0 || samplesPerPrefix > samplesPerPrefixMax)
     throw new InbandError(
       'LIMIT',
       `samples per prefix: ${samplesPerPrefix} is not 0 to ${samplesPerPrefixMax}`,
     );
+}
+
+/** @throws InbandError `LIMIT` for vips and backends that no program can serve. */
+export function checkVips(vips: readonly XdpVip[]): void {
+  const backends = vips.reduce((sum, vip) => sum + vip.backends.length, 0);
+  if (backends > backendsMax) throw new InbandError('LIMIT', `more than ${backendsMax} backends`);
+  if (vips.length > inbandLimit.vipsMax)
+    throw new InbandError('LIMIT', `more than ${inbandLimit.vipsMax} vips`);
+  const ipv6 = vips.find(({ endpoint }) => endpoint.address.family !== 4);
+  if (ipv6)
+    throw new InbandError('LIMIT', `vip ${formatEndpoint(ipv6.endpoint)}: the xdp datapath takes IPv4`);
 }
 
 type Kind = Exclude<keyof typeof inbandKind, 'count'>;
@@ -101,77 +114,87 @@ export function kindsOf(vips: readonly XdpVip[]): Kind[] {
 /** Sets of the flow table. */
 export const setCount = (flows: number): number => Math.ceil((flows * linesPerFlow) / inbandLimit.ways);
 
-/** Index of a vip's first slot, and behind the last vip's: tables start at whole entries of four slots. */
-export function slotStarts(vips: readonly XdpVip[]): number[] {
-  const starts = [0];
-  for (const { slots } of vips) starts.push(starts.at(-1)! + Math.ceil(slots / 4) * 4);
-  return starts;
-}
-
-/** The table of vips: `struct inband_vip`s at the places where the program looks for them. */
-export interface VipPlaces {
-  readonly entries: Uint8Array;
-  readonly mask: number;
-  readonly shift: number;
+/** Room for these vips and backends, and for as many more. */
+export function capacityFor(vips: readonly XdpVip[]): XdpCapacity {
+  const more = (count: number, [least, most]: readonly [number, number], max: number) =>
+    Math.min(max, count + Math.min(most, Math.max(least, count)));
+  const backends = vips.reduce((sum, vip) => sum + vip.backends.length, 0);
+  const entries = vips.map(({ slots }) => slotEntries(slots));
+  const used = entries.reduce((sum, count) => sum + count, 0);
+  const vipCount = more(vips.length, headroom.vips, inbandLimit.vipsMax);
+  const largest = Math.max(1, ...entries);
+  const spare = Math.min((vipCount - vips.length) * largest, Math.max(headroomSlotEntriesMax, largest));
+  return {
+    vips: vipCount,
+    backends: more(backends, headroom.backends, backendsMax),
+    slotEntries: used + spare,
+  };
 }
 
 /**
- * Lays out the table of vips, at most half full and so large that each is found within the program's probes.
- * @throws InbandError `CONFIG_INVALID` when a vip is there twice, `LIMIT` when too many start at one place.
+ * Places of a table for so many vips: so many that each of those there are at first is found within the program's probes.
+ * @throws InbandError `LIMIT` when too many start at one place
  */
-export function placeVips(vips: readonly XdpVip[], fleetSeed: number): VipPlaces {
-  const starts = slotStarts(vips);
-  const seen = new Set<string>();
-  for (const { endpoint } of vips) {
-    const name = formatEndpoint(endpoint);
-    if (seen.has(name)) throw new InbandError('CONFIG_INVALID', `vip ${name} is there twice`);
-    seen.add(name);
-  }
-  const encoded = vips.map((vip, index) => encodeVip(vip, index, starts[index]!, fleetSeed));
-  for (let bits = Math.ceil(Math.log2(Math.max(1, vips.length))) + 1; bits <= vipBitsMax; bits++) {
-    const entries = placeIn(encoded, bits);
-    if (entries) return { entries, mask: 2 ** bits - 1, shift: 64 - bits };
+export function vipPlaces(vips: readonly XdpVip[], capacity: number): number {
+  for (let bits = Math.ceil(Math.log2(placesPerVip * capacity)); bits <= vipBitsMax; bits++) {
+    const taken = new Set<number>();
+    const entries = new VipEntries(new ArrayBuffer(2 ** bits * inbandVip.size));
+    const hasRoom = ({ endpoint }: XdpVip) => {
+      const place = entries.roomFor(endpoint, taken);
+      if (place !== undefined) taken.add(place);
+      return place !== undefined;
+    };
+    if (vips.every(hasRoom)) return 2 ** bits;
   }
   throw new InbandError('LIMIT', `the ${vips.length} vips have no place in a table of ${2 ** vipBitsMax}`);
 }
 
-function encodeVip(vip: XdpVip, index: number, slotFirst: number, fleetSeed: number): Uint8Array {
-  const { endpoint, slots, firstBackend } = vip;
-  const bytes = new Uint8Array(inbandVip.size);
-  const view = new DataView(bytes.buffer);
-  const { fields } = inbandVip;
-  const address = endpoint.address.words[0];
-  view.setUint32(fields.addrBe.offset, address);
-  view.setUint16(fields.portBe.offset, endpoint.port);
-  view.setUint8(fields.proto.offset, endpoint.proto);
-  view.setUint32(fields.seed.offset, vipSeedIpv4(fleetSeed, address, endpoint.port, endpoint.proto), true);
-  view.setUint32(fields.slotCount.offset, slots, true);
-  view.setUint32(fields.slotFirst.offset, slotFirst, true);
-  view.setUint16(fields.backendFirst.offset, firstBackend, true);
-  view.setUint16(fields.index.offset, index, true);
-  view.setUint8(fields.estimator.offset, inbandEstimator[estimatorOf(vip)]);
-  return bytes;
-}
+/** Entries of each map. */
+export type MapSizes = Readonly<Record<(typeof mapNames)[number], number>>;
 
-/** A table of 2^bits entries; undefined if a vip would be too far from where its search starts. */
-function placeIn(vips: readonly Uint8Array[], bits: number): Uint8Array | undefined {
-  const mask = 2 ** bits - 1;
-  const entries = new Uint8Array(2 ** bits * inbandVip.size);
-  const isTaken = (place: number) => entries[place * inbandVip.size + inbandVip.fields.proto.offset] !== 0;
-  for (const vip of vips) {
-    const key = new DataView(vip.buffer).getBigUint64(0, true);
-    const start = Number(BigInt.asUintN(64, key * vipMultiplier) >> BigInt(64 - bits));
-    let probe = 0;
-    while (probe < inbandLimit.vipProbesMax && isTaken((start + probe) & mask)) probe++;
-    if (probe === inbandLimit.vipProbesMax) return undefined;
-    entries.set(vip, ((start + probe) & mask) * inbandVip.size);
-  }
-  return entries;
+const mapNames = [
+  'vips',
+  'slots',
+  'backends',
+  'members',
+  'flows',
+  'counters',
+  'ended',
+  'signals',
+  'traffic',
+  'gap_counts',
+  'prefixes',
+  'histograms',
+] as const;
+
+/**
+ * Sizes of the program's maps. What is kept per CPU has a row for the sweep besides, where it writes there; it may be
+ * added to from user space, too, between two sweeps.
+ */
+export function mapSizes(options: XdpProgramOptions, cpus: number): MapSizes {
+  const { vips, flows } = options;
+  const capacity = options.capacity ?? capacityFor(vips);
+  const { backends } = capacity;
+  const rows = cpus + 1;
+  return {
+    vips: vipPlaces(vips, capacity.vips),
+    slots: capacity.slotEntries,
+    backends,
+    members: backends,
+    flows: setCount(flows),
+    counters: rows,
+    ended: rows * backends,
+    signals: hasAuto(vips) ? rows * backends : 1,
+    traffic: rows * backends,
+    gap_counts: hasAuto(vips) ? cpus * backends : 1,
+    prefixes: cpus,
+    histograms: Math.max(1, rows * backends * kindsOf(vips).length),
+  };
 }
 
 /** `struct inband_config`. */
-export function encodeConfig(options: XdpProgramOptions, places: VipPlaces): Uint8Array {
-  const { flows, backends, timeoutsNs, epochNs, cliff, flowTimeouts = flowTimeoutsDefault } = options;
+export function encodeConfig(options: XdpProgramOptions, sizes: MapSizes, cpus: number): Uint8Array {
+  const { flows, timeoutsNs, epochNs, cliff, flowTimeouts = flowTimeoutsDefault } = options;
   const secret =
     options.secret ?? new BigUint64Array(new Uint8Array(randomBytes(8 * inbandLimit.secretWords)).buffer);
   const bytes = new Uint8Array(inbandConfig.size);
@@ -187,10 +210,11 @@ export function encodeConfig(options: XdpProgramOptions, places: VipPlaces): Uin
   u64(fields.idleNs.offset, inbandState.closing, flowTimeouts.closingNs);
   u64(fields.evictableNs.offset, 0, flowTimeouts.evictableNs);
   u64(fields.vipMultiplier.offset, 0, vipMultiplier);
-  view.setUint32(fields.vipShift.offset, places.shift, true);
-  view.setUint32(fields.vipMask.offset, places.mask, true);
+  view.setUint32(fields.vipShift.offset, 64 - Math.log2(sizes.vips), true);
+  view.setUint32(fields.vipMask.offset, sizes.vips - 1, true);
   view.setUint32(fields.setCount.offset, setCount(flows), true);
-  view.setUint32(fields.backendCount.offset, backends, true);
+  view.setUint32(fields.backendCount.offset, sizes.backends, true);
+  view.setUint32(fields.cpuCount.offset, cpus, true);
   view.setUint32(fields.timeoutCount.offset, timeoutsNs.length, true);
   view.setUint32(fields.cliffMore.offset, cliffAddends[cliff].more, true);
   view.setUint32(fields.cliffShift.offset, cliffAddends[cliff].shift, true);
