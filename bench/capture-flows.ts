@@ -44,7 +44,7 @@ function createForwarder(flows: number): Forwarder {
     table[slot] = slot & 1;
   });
   const macs = { mac: new Uint8Array(6), sourceMac: new Uint8Array(6) };
-  for (const backend of [0, 1]) forwarder.hops.set(backend, { encapsulation: 'l2', ...macs });
+  for (const backend of [0, 1]) forwarder.setHop(backend, { encapsulation: 'l2', ...macs });
   forwarder.frame.set(syn);
   return forwarder;
 }

@@ -17,6 +17,8 @@ const wordIsn = 7;
 export const flowsMin = 2 * ways;
 export const flowsMax = 1 << 24;
 
+/** No flow. */
+export const flowNone = 0;
 /** A flow seen once: one packet is all that it takes to make one, so it may be evicted for another. */
 export const flowNew = 1;
 /** A flow with a packet after its first: a TCP client that answered the handshake, or any repeated sender. */
@@ -48,7 +50,9 @@ export interface FlowCounters {
   closed: number;
   /** Replaced by a new SYN on the same 4-tuple. */
   reopened: number;
-  /** Idle longer than the time-out of their state. */
+  /** Begun anew, as their backend is lost. */
+  resteered: number;
+  /** Idle longer than the time-out of their state, or than that of closing ones where their backend is lost. */
   idle: number;
   /** Made room for another: seen once only. */
   evictedUnestablished: number;
@@ -82,6 +86,7 @@ export class FlowTable {
     created: 0,
     closed: 0,
     reopened: 0,
+    resteered: 0,
     idle: 0,
     evictedUnestablished: 0,
     evictedIdle: 0,
@@ -115,7 +120,7 @@ export class FlowTable {
     this.lastNs = new Float64Array(this.capacity);
   }
 
-  /** Flows held now, those past their time-out included until their line is wanted. */
+  /** Flows held now, those past their time-out included until their line is wanted or they are swept. */
   get active(): number {
     return this.#fresh - this.#freeCount;
   }
@@ -181,20 +186,47 @@ export class FlowTable {
   }
 
   /** Forgets a flow; `why` is the counter that it ends under. */
-  remove(flow: number, why: 'closed' | 'reopened'): void {
-    const line = flow * lineWords;
-    const lines = this.#lines;
+  remove(flow: number, why: 'closed' | 'reopened' | 'resteered'): void {
     this.counters[why]++;
-    this.#unlink(
-      flow,
-      this.#hash.hash(lines[line]!, lines[line + 1]!, lines[line + 2]!, lines[line + 3]!, lines[line + 4]!),
-    );
+    this.#unlink(flow, this.#hashOf(flow));
+  }
+
+  /** Numbers that were given to flows so far: each flow has one below. */
+  get used(): number {
+    return this.#fresh;
+  }
+
+  /**
+   * Ends those flows, numbered `first` to `end`-1, whose time is over: past their idle time-out or, of backends that
+   * `lost` marks by number, idle for longer than closing flows may be.
+   */
+  sweep(first: number, end: number, now: Ns, lost: Uint8Array): void {
+    const { closingNs } = this.#timeouts;
+    const stop = Math.min(end, this.#fresh);
+    for (let flow = first; flow < stop; flow++) {
+      if (this.state(flow) === flowNone) continue;
+      const isLost = lost[this.backend(flow)] === 1 && now - this.lastNs[flow]! > closingNs;
+      if (!isLost && !this.#isPast(flow, now)) continue;
+      this.counters.idle++;
+      this.#unlink(flow, this.#hashOf(flow));
+    }
   }
 
   backend(flow: number): number {
     return this.#lines[flow * lineWords + wordBackend]!;
   }
 
+  /** One of four words of the client's address, as in `Packet`. */
+  clientWord(flow: number, word: number): number {
+    return this.#lines[flow * lineWords + wordClient + word]!;
+  }
+
+  /** Client port << 16 | vip index, signed. */
+  portAndVip(flow: number): number {
+    return this.#lines[flow * lineWords + wordPortAndVip]!;
+  }
+
+  /** `flowNone` of a number that no flow has. */
   state(flow: number): number {
     return this.#lines[flow * lineWords + wordState]!;
   }
@@ -206,6 +238,18 @@ export class FlowTable {
   /** Initial sequence number of the SYN that made the flow; 0 if it was made by another packet. */
   isn(flow: number): number {
     return this.#lines[flow * lineWords + wordIsn]!;
+  }
+
+  #hashOf(flow: number): number {
+    const line = flow * lineWords;
+    const lines = this.#lines;
+    return this.#hash.hash(
+      lines[line]!,
+      lines[line + 1]!,
+      lines[line + 2]!,
+      lines[line + 3]!,
+      lines[line + wordPortAndVip]!,
+    );
   }
 
   #findIn(
@@ -317,6 +361,7 @@ export class FlowTable {
     const flow = this.#sets[at + ways]! - 1;
     this.#free[this.#freeCount++] = flow;
     this.onEnd?.(flow, this.backend(flow));
+    this.setState(flow, flowNone);
     this.#sets[at + ways] = 0;
   }
 }

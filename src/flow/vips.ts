@@ -8,32 +8,44 @@ const stride = 6;
 
 /** The vips by number, found by (address, port, protocol) without allocation. */
 export class VipTable {
+  /** By number; what has been removed stays here until its number is given to another. */
   readonly vips: Endpoint[] = [];
+  /** Numbers of vips that were removed. */
+  readonly #free: number[] = [];
   /** Per vip: four address words, port << 8 | protocol, family. */
   #words = new Int32Array(16 * stride);
   /** Open addressing with linear probing, at most half full; holds index + 1, 0 is empty. */
   #index = new Int32Array(32);
 
   get size(): number {
-    return this.vips.length;
+    return this.vips.length - this.#free.length;
   }
 
   /**
-   * Adds a vip and returns its index; the same vip twice has one index.
+   * Adds a vip and returns its index, the lowest that is free; the same vip twice has one index.
    * @throws InbandError `LIMIT` beyond `vipsMax`.
    */
   add(vip: Endpoint): number {
     const { family, words } = vip.address;
     const known = this.find(family, ...words, vip.port, vip.proto);
     if (known >= 0) return known;
-    const at = this.vips.length;
+    const at = this.#free.shift() ?? this.vips.length;
     if (at === vipsMax)
       throw new InbandError('LIMIT', `more than ${vipsMax} vips`, { hint: 'name them with --vip' });
     if (2 * (at + 1) > this.#index.length) this.#grow();
     this.#words.set([...words, (vip.port << 8) | vip.proto, family], at * stride);
-    this.vips.push(vip);
+    this.vips[at] = vip;
     this.#insert(at);
     return at;
+  }
+
+  /** Forgets a vip that is there; its index may be given to another one. */
+  remove(at: number): void {
+    this.#free.push(at);
+    this.#free.sort((a, b) => a - b);
+    this.#index.fill(0);
+    const gone = new Set(this.#free);
+    for (let entry = 0; entry < this.vips.length; entry++) if (!gone.has(entry)) this.#insert(entry);
   }
 
   /** Index of the vip, -1 if there is none. */
@@ -71,6 +83,7 @@ export class VipTable {
     this.#words = new Int32Array(words.length * 2);
     this.#words.set(words);
     this.#index = new Int32Array(this.#index.length * 2);
+    // Grown only when all numbers are in use.
     for (let entry = 0; entry < this.vips.length; entry++) this.#insert(entry);
   }
 }

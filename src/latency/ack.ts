@@ -71,6 +71,7 @@ export class AckAdvance implements Estimator {
   readonly #words: Int32Array;
   /** Per flow: time of its last packet in ns; the flow table's own in the kernel. */
   readonly #seenNs: Float64Array;
+  readonly #clocks: ServerClocks;
   readonly #stamp: Stamp;
   readonly #fifo: Fifo;
   readonly #wlag: Wlag;
@@ -82,7 +83,8 @@ export class AckAdvance implements Estimator {
     this.#words = new Int32Array(flows * stride);
     this.#seenNs = new Float64Array(flows);
     this.signals = new SignalMemory(backends);
-    this.#stamp = new Stamp(this.#words, new ServerClocks(backends));
+    this.#clocks = new ServerClocks(backends);
+    this.#stamp = new Stamp(this.#words, this.#clocks);
     this.#fifo = new Fifo(this.#words, this.signals);
     this.#wlag = new Wlag(this.#words);
   }
@@ -93,8 +95,17 @@ export class AckAdvance implements Estimator {
     this.#begin(flow, backend, packet, now);
   }
 
+  skip(flow: number, now: Ns): void {
+    this.#seenNs[flow] = now;
+  }
+
   close(flow: number, backend: number): void {
     this.#fifo.forget(flow * stride, backend);
+  }
+
+  begin(backend: number): void {
+    this.signals.begin(backend);
+    this.#clocks.begin(backend);
   }
 
   observe(flow: number, backend: number, packet: Packet, now: Ns, emit: Emit): void {

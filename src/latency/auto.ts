@@ -52,7 +52,17 @@ export class AutoEstimator implements Estimator {
     this.#gap.observe(flow, backend, packet, now, this.#emitGap);
   }
 
+  skip(flow: number, now: Ns): void {
+    this.#ack.skip(flow, now);
+    this.#gap.skip(flow, now);
+  }
+
   close(flow: number, backend: number): void {
     this.#ack.close(flow, backend);
+  }
+
+  begin(backend: number): void {
+    this.#ack.begin(backend);
+    this.#gap.begin(backend);
   }
 }

@@ -2,6 +2,7 @@ import { InbandError } from '../errors.ts';
 import type { Packet } from '../net/packet.ts';
 import { formatDuration, type Ns, ns } from '../units.ts';
 import type { Emit, Estimator, EstimatorSize } from './estimator.ts';
+import { roomFor } from './room.ts';
 
 /** Timeouts that one estimator may have: 64 us doubling that often spans every latency there is. */
 export const timeoutsMax = 32;
@@ -59,11 +60,11 @@ export class EnsembleTimeout implements Estimator {
   /** Per flow: time of the last packet, then the first packet of the last batch for each timeout. */
   readonly #times: Float64Array;
   /** Per scope (flow or backend): samples per timeout in this epoch. */
-  readonly #counts: Uint32Array;
+  #counts: Uint32Array;
   /** Per scope: start of the epoch; NaN before the first packet. */
-  readonly #epochs: Float64Array;
+  #epochs: Float64Array;
   /** Per scope: index of the chosen timeout; -1 before the first epoch has ended. */
-  readonly #chosen: Int8Array;
+  #chosen: Int8Array;
 
   /** @throws InbandError `USAGE` if the timeouts are too few, too many or not increasing. */
   constructor(options: EnsembleOptions, size: EstimatorSize) {
@@ -111,6 +112,19 @@ export class EnsembleTimeout implements Estimator {
     times[last] = now;
     for (let i = 1; i <= crossed; i++) times[last + i] = now;
     if (isSample) emit(0, latencyNs);
+  }
+
+  skip(flow: number, now: Ns): void {
+    this.#times[flow * (this.#timeouts.length + 1)] = now;
+  }
+
+  begin(backend: number): void {
+    if (this.#perFlow) return;
+    const k = this.#timeouts.length;
+    const count = backend + 1;
+    this.#counts = roomFor(this.#counts, count * k).fill(0, backend * k, count * k);
+    this.#epochs = roomFor(this.#epochs, count).fill(Number.NaN, backend, count);
+    this.#chosen = roomFor(this.#chosen, count).fill(-1, backend, count);
   }
 
   /** Chooses the timeout at the sample cliff of the epoch that ends now. The first packet of a backend only starts its first epoch. */

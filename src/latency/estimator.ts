@@ -34,11 +34,15 @@ export interface Estimator {
   open(flow: number, backend: number, packet: Packet, now: Ns): void;
   /** A later packet of a flow. */
   observe(flow: number, backend: number, packet: Packet, now: Ns, emit: Emit): void;
+  /** A later packet of a flow came by that is not to be measured: it counts as the last one, and as nothing else. */
+  skip?(flow: number, now: Ns): void;
   /** The flow has ended, in whatever way; its number may be given to another. */
   close?(flow: number, backend: number): void;
+  /** A backend begins under this number, with no flows: makes room for it, and forgets another that had it before. */
+  begin?(backend: number): void;
 }
 
-/** What every estimator needs to know of its surroundings: how many flows and backends its arrays must hold. */
+/** What every estimator needs to know of its surroundings: how many flows and, to begin with, backends its arrays must hold. */
 export interface EstimatorSize {
   readonly flows: number;
   readonly backends: number;

@@ -37,6 +37,10 @@ export class FixedTimeout implements Estimator {
     }
     state[at] = now;
   }
+
+  skip(flow: number, now: Ns): void {
+    this.#state[2 * flow] = now;
+  }
 }
 
 /** The timeout such that it can be written again, as a whole number: `64us`, `1024us`. `formatDuration` rounds. */

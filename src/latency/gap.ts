@@ -3,6 +3,7 @@ import { type Packet, tcpAck, tcpRst, tcpSyn } from '../net/packet.ts';
 import type { Ns } from '../units.ts';
 import type { Emit, Estimator, EstimatorSize } from './estimator.ts';
 import { chooseCut, gapBucketOf, gapBuckets, gapTicksMax } from './gap-cut.ts';
+import { roomFor } from './room.ts';
 
 /** Gaps after which the cut is chosen again: some ten round trips of an upload, one second of a slow service. */
 export const gapsPerEpoch = 128;
@@ -78,14 +79,14 @@ export class GapEstimator implements Estimator {
   /** The same in halves of words: a flow's largest packet, in bytes from the IP header on. */
   readonly #sizes: Uint16Array;
   /** Per backend: gaps by bucket, older epochs halved; gaps in this epoch; its start in ticks. */
-  readonly #histogram: Uint32Array;
-  readonly #gaps: Uint32Array;
-  readonly #since: Int32Array;
+  #histogram: Uint32Array;
+  #gaps: Uint32Array;
+  #since: Int32Array;
   /** Per backend: handshakes in ticks, falling at once and rising slowly; 0 before the first. */
-  readonly #handshake: Int32Array;
+  #handshake: Int32Array;
   /** Per backend: smallest bucket that separates batches, 0 without one; epochs in a row that asked for another. */
-  readonly #cut: Uint8Array;
-  readonly #streak: Uint8Array;
+  #cut: Uint8Array;
+  #streak: Uint8Array;
 
   constructor({ flows, backends }: EstimatorSize) {
     this.#seenNs = new Float64Array(flows);
@@ -158,6 +159,21 @@ export class GapEstimator implements Estimator {
     if ((flags & full) === 0) {
       this.#count(flow, backend, gap, packet.proto === ipProtoTcp ? 0 : valleyBuckets, tick, emit);
     }
+  }
+
+  skip(flow: number, now: Ns): void {
+    this.#seenNs[flow] = now;
+  }
+
+  begin(backend: number): void {
+    const count = backend + 1;
+    const from = backend * gapBuckets;
+    this.#histogram = roomFor(this.#histogram, count * gapBuckets).fill(0, from, from + gapBuckets);
+    this.#gaps = roomFor(this.#gaps, count).fill(0, backend, count);
+    this.#since = roomFor(this.#since, count).fill(0, backend, count);
+    this.#handshake = roomFor(this.#handshake, count).fill(0, backend, count);
+    this.#cut = roomFor(this.#cut, count).fill(0, backend, count);
+    this.#streak = roomFor(this.#streak, count).fill(0, backend, count);
   }
 
   /** TCP data after the ACK number moved begins a batch of which nothing is known. */

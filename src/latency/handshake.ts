@@ -30,4 +30,9 @@ export class Handshake implements Estimator {
     this.#synNs[flow] = Number.NaN;
     if ((packet.tcpFlags & (tcpSyn | tcpAck | tcpRst)) === tcpAck) emit(0, now - syn);
   }
+
+  /** What came next was no answer to the SYN-ACK that can be told. */
+  skip(flow: number): void {
+    this.#synNs[flow] = Number.NaN;
+  }
 }

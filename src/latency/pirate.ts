@@ -2,6 +2,7 @@ import type { Packet } from '../net/packet.ts';
 import type { Ns } from '../units.ts';
 import type { Emit, Estimator, EstimatorSize } from './estimator.ts';
 import { gapBucketOf, gapBuckets, gapTicksMax } from './gap-cut.ts';
+import { roomFor } from './room.ts';
 
 /** Gaps after which the prominent ones are looked for again. */
 const gapsPerEpoch = 512;
@@ -36,9 +37,9 @@ export class Pirate implements Estimator {
   /** Per flow: time of the last packet, and of the first packet of its burst, in ns; NaN where that is not known. */
   readonly #times: Float64Array;
   /** Per backend: gaps by bucket, gaps in this epoch, smallest bucket of gaps that are waits (0 without). */
-  readonly #histogram: Uint32Array;
-  readonly #gaps: Uint32Array;
-  readonly #threshold: Uint8Array;
+  #histogram: Uint32Array;
+  #gaps: Uint32Array;
+  #threshold: Uint8Array;
 
   constructor({ flows, backends }: EstimatorSize) {
     this.#times = new Float64Array(2 * flows);
@@ -67,6 +68,17 @@ export class Pirate implements Estimator {
     if (threshold === 0 || bucket < threshold) return;
     this.#times[2 * flow + 1] = now;
     if (latency >= 0 && latency < gapTicksMax) emit(0, latency * 64);
+  }
+
+  skip(flow: number, now: Ns): void {
+    this.#times[2 * flow] = now;
+  }
+
+  begin(backend: number): void {
+    const from = backend * gapBuckets;
+    this.#histogram = roomFor(this.#histogram, from + gapBuckets).fill(0, from, from + gapBuckets);
+    this.#gaps = roomFor(this.#gaps, backend + 1).fill(0, backend, backend + 1);
+    this.#threshold = roomFor(this.#threshold, backend + 1).fill(0, backend, backend + 1);
   }
 
   #endEpoch(backend: number): void {

@@ -1,3 +1,5 @@
+import { roomFor } from './room.ts';
+
 /**
  * Ticks of TCP timestamps that servers are known to use (RFC 7323, 5.4): 1 ms on Linux, 4 and 10 ms on older kernels
  * and other systems, 1 us by `tcp_usec_ts`. Lengths are in units of 64 ns / 2^`shift`, so that each is whole.
@@ -33,10 +35,15 @@ export class ServerClocks {
    * Per backend: index of the tick voted for, its votes, samples checked, 2^8 times their mean in units of 64 ns, and 2^8
    * times the mean of what responses took elsewhere than at the server.
    */
-  readonly #words: Int32Array;
+  #words: Int32Array;
 
   constructor(backends: number) {
     this.#words = new Int32Array(backends * words);
+  }
+
+  /** Makes room for a backend, and forgets what was known under its number. */
+  begin(backend: number): void {
+    this.#words = roomFor(this.#words, (backend + 1) * words).fill(0, backend * words, (backend + 1) * words);
   }
 
   /** Index of a backend's tick in `serverTicks`; `tickUnknown` before flows agree on one. */

@@ -10,42 +10,54 @@ import {
 
 /** Signals of all backends, as an estimator writes them: u32 words that wrap. */
 export class SignalMemory {
-  readonly words: Int32Array;
+  /** Each its own, so that readers keep what they read when there are more backends. */
+  readonly #words: Int32Array[];
 
   constructor(backends: number) {
-    this.words = new Int32Array(backends * signalWords);
+    this.#words = Array.from({ length: backends }, () => new Int32Array(signalWords));
   }
 
-  /** A reader of one backend's, which counts from the start of the memory. */
+  /** Begins to count anew for a backend; those who read what was before go on to. */
+  begin(backend: number): void {
+    while (this.#words.length < backend) this.#words.push(new Int32Array(signalWords));
+    this.#words[backend] = new Int32Array(signalWords);
+  }
+
+  /** What is counted of a backend now. */
+  words(backend: number): Int32Array {
+    return this.#words[backend]!;
+  }
+
+  /** A reader of one backend's, which counts from the start of its memory. */
   of(backend: number): BackendSignals {
-    return new WheelSignals(this.words, [backend * signalWords]);
+    return new WheelSignals(this.#words[backend]!, [0]);
   }
 
   /** @param word one of `signalWord` */
   count(backend: number, word: number): void {
-    this.words[backend * signalWords + word]!++;
+    this.#words[backend]![word]!++;
   }
 
   /** A request was sent at `tick`. */
   push(backend: number, tick: number): void {
-    const at = backend * signalWords;
-    this.words[at + signalWord.requests]!++;
-    this.words[at + signalWord.inFlight]!++;
-    this.words[at + wheelWord + bucketOf(tick)]!++;
+    const words = this.#words[backend]!;
+    words[signalWord.requests]!++;
+    words[signalWord.inFlight]!++;
+    words[wheelWord + bucketOf(tick)]!++;
   }
 
   /** The request that was sent at `from` went on until `to`. */
   move(backend: number, from: number, to: number): void {
-    const at = backend * signalWords + wheelWord;
-    this.words[at + bucketOf(from)]!--;
-    this.words[at + bucketOf(to)]!++;
+    const words = this.#words[backend]!;
+    words[wheelWord + bucketOf(from)]!--;
+    words[wheelWord + bucketOf(to)]!++;
   }
 
   /** The request that was sent at `tick` waits no longer, answered or not. */
   take(backend: number, tick: number): void {
-    const at = backend * signalWords;
-    this.words[at + signalWord.inFlight]!--;
-    this.words[at + wheelWord + bucketOf(tick)]!--;
+    const words = this.#words[backend]!;
+    words[signalWord.inFlight]!--;
+    words[wheelWord + bucketOf(tick)]!--;
   }
 }
 

@@ -44,6 +44,8 @@ beforeEach(() => {
     },
   );
   forwarder.mtu = 1500;
+  forwarder.slots(0).fill(0);
+  forwarder.slots(1).fill(2);
 });
 
 const l2 = { encapsulation: 'l2', ...macs } as const;
@@ -67,23 +69,23 @@ const counted = (): Record<string, number> =>
 
 describe('a forwarder', () => {
   it('sends a frame to its backend with nothing but the MAC addresses changed', () => {
-    forwarder.hops.set(0, l2);
+    forwarder.setHop(0, l2);
     const frame = buildFrame(request);
     expect(handle(frame)).toBe(0);
     const expected = Buffer.concat([macs.mac, macs.sourceMac, frame.subarray(12)]);
     expect(sent).toEqual([{ kind: 'frame', bytes: expected, to: '' }]);
-    expect(forwarder.traffic(0)).toEqual({ packets: 1, bytes: frame.length - 14, flows: 1 });
+    expect(forwarder.traffic(0)).toEqual({ packets: 1, bytes: frame.length - 14, flows: 1, held: 1 });
   });
 
   it('keeps VLAN tags', () => {
-    forwarder.hops.set(0, l2);
+    forwarder.setHop(0, l2);
     const frame = buildFrame({ ...request, vlans: [7] });
     handle(frame);
     expect(Buffer.compare(sent[0]!.bytes.subarray(12), frame.subarray(12))).toBe(0);
   });
 
   it('puts a packet in front of the packet, without Ethernet, tags or padding, where it is routed', () => {
-    forwarder.hops.set(0, ipip);
+    forwarder.setHop(0, ipip);
     for (const vlans of [[], [7], [7, 8]]) {
       const frame = buildFrame({ ...request, vlans, trailer: new Uint8Array(6) });
       expect(handle(frame)).toBe(0);
@@ -96,8 +98,8 @@ describe('a forwarder', () => {
   });
 
   it('chooses between the two by backend', () => {
-    forwarder.hops.set(0, ipip);
-    forwarder.hops.set(1, l2);
+    forwarder.setHop(0, ipip);
+    forwarder.setHop(1, l2);
     handle(buildFrame(request));
     forwarder.slots(0).fill(1);
     handle(buildFrame({ ...request, src: ip('192.0.2.2') }));
@@ -112,11 +114,11 @@ describe('a forwarder', () => {
   });
 
   it('sends IPv6 to a backend of its vip', () => {
-    for (let backend = 0; backend < 4; backend++) forwarder.hops.set(backend, l2);
+    for (let backend = 0; backend < 4; backend++) forwarder.setHop(backend, l2);
     const frame = buildFrame({ ...request, src: ip('2001:db8:1::9'), dst: ip('2001:db8::1') });
     expect(handle(frame)).toBe(2);
     expect(Buffer.compare(sent[0]!.bytes.subarray(12), frame.subarray(12))).toBe(0);
-    forwarder.slots(1).fill(1);
+    forwarder.slots(1).fill(3);
     expect(handle(buildFrame({ ...request, src: ip('2001:db8:2::9'), dst: ip('2001:db8::1') }))).toBe(3);
   });
 
@@ -127,13 +129,13 @@ describe('a forwarder', () => {
   });
 
   it('does not send what was cut off', () => {
-    forwarder.hops.set(0, l2);
+    forwarder.setHop(0, l2);
     expect(handle(buildFrame(request), true)).toBe(-1);
     expect(counted()).toEqual({ truncated: 1 });
   });
 
   it('sends frames up to the MTU, and counts larger ones', () => {
-    forwarder.hops.set(0, l2);
+    forwarder.setHop(0, l2);
     const sized = (payload: number, vlans: number[] = []) =>
       buildFrame({ ...request, vlans, payload: new Uint8Array(payload) });
     expect(handle(sized(1460))).toBe(0);
@@ -144,14 +146,14 @@ describe('a forwarder', () => {
   });
 
   it('leaves room for the outer header in the MTU', () => {
-    forwarder.hops.set(0, ipip);
+    forwarder.setHop(0, ipip);
     expect(handle(buildFrame({ ...request, payload: new Uint8Array(1440) }))).toBe(0);
     expect(handle(buildFrame({ ...request, payload: new Uint8Array(1441) }))).toBe(-1);
     expect(counted()).toEqual({ ipip: 1, too_big: 1 });
   });
 
   it('counts what the kernel refuses and goes on', () => {
-    forwarder.hops.set(0, l2);
+    forwarder.setHop(0, l2);
     failure = new Error('send: No buffer space available');
     expect(handle(buildFrame(request))).toBe(-1);
     expect(forwarder.lastFailure).toBe(failure);
@@ -162,8 +164,8 @@ describe('a forwarder', () => {
   });
 
   it('keeps a flow with its backend when slots move', () => {
-    forwarder.hops.set(0, l2);
-    forwarder.hops.set(1, l2);
+    forwarder.setHop(0, l2);
+    forwarder.setHop(1, l2);
     expect(handle(buildFrame(request))).toBe(0);
     forwarder.slots(0).fill(1);
     expect(handle(buildFrame(request))).toBe(0);
@@ -171,7 +173,7 @@ describe('a forwarder', () => {
   });
 
   it('measures', () => {
-    forwarder.hops.set(0, l2);
+    forwarder.setHop(0, l2);
     const window = forwarder.samples.window(0, 0);
     const at = (flags: number, nowNs: number) => {
       const frame = buildFrame({ ...request, tcp: { srcPort: 99, dstPort: 80, flags } });
@@ -185,8 +187,8 @@ describe('a forwarder', () => {
   });
 
   it('takes any bytes of any length: every frame is counted once, and none goes to a backend that there is not', () => {
-    for (const backend of [0, 2, 3]) forwarder.hops.set(backend, l2);
-    forwarder.hops.set(1, ipip);
+    for (const backend of [0, 2, 3]) forwarder.setHop(backend, l2);
+    forwarder.setHop(1, ipip);
     forwarder.slots(0).forEach((_, slot, slots) => {
       slots[slot] = slot % 2;
     });
@@ -211,7 +213,7 @@ describe('a forwarder', () => {
   it('has room for the largest frame behind that of an outer header', () => {
     expect(forwarder.frame.length).toBe(frameBytesMax);
     expect(forwarder.memory.length).toBe(headroomBytes + frameBytesMax);
-    forwarder.hops.set(0, { ...ipip, mtu: frameBytesMax });
+    forwarder.setHop(0, { ...ipip, mtu: frameBytesMax });
     const frame = buildFrame({
       ...request,
       vlans: [1, 2, 3, 4],

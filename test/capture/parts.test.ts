@@ -1,39 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { answerArp, arpFrameBytes, askedAddress, isArpRequest } from '../../src/datapath/capture/arp.ts';
-import { captureFilter } from '../../src/datapath/capture/filter.ts';
 import { HopTable, hopIpip, hopL2, hopNone } from '../../src/datapath/capture/hops.ts';
 import { SampleMemory } from '../../src/datapath/capture/memory.ts';
-import { parseEndpoint } from '../../src/net/address.ts';
 import { checksumAdd, checksumFinish } from '../../src/net/checksum.ts';
 import { ipipHeaderBytes, writeIpipHeader } from '../../src/net/ipip.ts';
 import { buildFrame, concat, ip } from '../support/frames.ts';
 
 const own = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const client = Uint8Array.of(2, 0, 0, 0, 0, 9);
-const vips = (...texts: string[]) => texts.map((text) => parseEndpoint(text, 'vip'));
-
-describe('the capture filter', () => {
-  it('takes what is for this interface and an address of a vip', () => {
-    expect(captureFilter(vips('10.0.0.1:80/tcp'), own, false)).toBe(
-      'ether dst 02:00:00:00:00:01 and (ip dst host (10.0.0.1))',
-    );
-  });
-
-  it('names an address of several vips once, and both families', () => {
-    const all = vips('10.0.0.1:80/tcp', '10.0.0.1:443/tcp', '10.0.0.2:53/udp', '[2001:db8::1]:80/tcp');
-    expect(captureFilter(all, own, false)).toBe(
-      'ether dst 02:00:00:00:00:01 and (ip dst host (10.0.0.1 or 10.0.0.2) or ip6 dst host (2001:db8::1))',
-    );
-  });
-
-  it('takes requests for the link addresses of vips, where they are to be answered', () => {
-    expect(captureFilter(vips('10.0.0.1:80/tcp'), own, true)).toBe(
-      '(ether dst 02:00:00:00:00:01 and (ip dst host (10.0.0.1))) or (arp[6:2] = 1 and arp dst host (10.0.0.1))',
-    );
-    expect(captureFilter(vips('[2001:db8::1]:80/tcp'), own, true)).not.toContain('arp');
-  });
-});
 
 describe('ARP', () => {
   const request = Uint8Array.of(
@@ -100,9 +75,21 @@ describe('the outer header of IP-in-IP', () => {
   });
 });
 
+function aTable(backends: number): HopTable {
+  const hops = new HopTable();
+  for (let backend = 0; backend < backends; backend++) hops.begin(backend);
+  return hops;
+}
+
+function aMemory(backends: number, kinds: number): SampleMemory {
+  const memory = new SampleMemory(kinds);
+  for (let backend = 0; backend < backends; backend++) memory.begin(backend);
+  return memory;
+}
+
 describe('next hops', () => {
   it('are none until they are set, and after they are taken away', () => {
-    const hops = new HopTable(2);
+    const hops = aTable(2);
     expect([...hops.how]).toEqual([hopNone, hopNone]);
     hops.set(1, { encapsulation: 'l2', mac: client, sourceMac: own });
     expect([...hops.how]).toEqual([hopNone, hopL2]);
@@ -111,7 +98,7 @@ describe('next hops', () => {
   });
 
   it('address a frame to their backend', () => {
-    const hops = new HopTable(2);
+    const hops = aTable(2);
     hops.set(1, { encapsulation: 'l2', mac: client, sourceMac: own });
     const frame = new Uint8Array(14).fill(255);
     hops.writeMacs(frame, 1);
@@ -119,7 +106,7 @@ describe('next hops', () => {
   });
 
   it('can become routed ones', () => {
-    const hops = new HopTable(1);
+    const hops = aTable(1);
     hops.set(0, { encapsulation: 'l2', mac: client, sourceMac: own });
     const routed = { source: 1, destination: 2, destinationText: '0.0.0.2', mtu: 1500 };
     hops.set(0, { encapsulation: 'ipip', ...routed });
@@ -135,7 +122,7 @@ describe('next hops', () => {
 
 describe('the memory of samples', () => {
   it('keeps backends and kinds apart', () => {
-    const memory = new SampleMemory(2, 2);
+    const memory = aMemory(2, 2);
     const windows = [0, 1].flatMap((backend) => [0, 1].map((kind) => memory.window(backend, kind)));
     memory.record(1, 0, 5_000, 1e9);
     for (const window of windows) window.update();
@@ -147,7 +134,7 @@ describe('the memory of samples', () => {
     const latency = fc.oneof(fc.integer({ min: 0, max: 5e9 }), fc.integer({ min: 0, max: 2 ** 39 - 1 }));
     fc.assert(
       fc.property(fc.array(latency, { minLength: 1, maxLength: 200 }), (latencies) => {
-        const memory = new SampleMemory(1, 1);
+        const memory = aMemory(1, 1);
         const window = memory.window(0, 0);
         for (const [i, latencyNs] of latencies.entries()) memory.record(0, 0, latencyNs, 1e12 + i);
         window.update();
@@ -160,7 +147,7 @@ describe('the memory of samples', () => {
   });
 
   it('drops and counts what no bin has room for', () => {
-    const memory = new SampleMemory(1, 1);
+    const memory = aMemory(1, 1);
     const window = memory.window(0, 0);
     expect(memory.record(0, 0, 2 ** 39, 1e12)).toBe(false);
     expect(memory.record(0, 0, 2 ** 39 - 1, 1e12)).toBe(true);

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { captureFilter } from '../../src/datapath/capture/filter.ts';
+import { captureFilter, filterProgram } from '../../src/datapath/capture/filter.ts';
 import { Session } from '../../src/datapath/capture/session.ts';
 import { interfaces } from '../../src/datapath/xdp/neighbours.ts';
 import { labProgram } from '../../src/lab/requirements.ts';
-import { parseEndpoint } from '../../src/net/address.ts';
+import { parseAddress } from '../../src/net/address.ts';
 import { enterLab, ip, thrownBy } from '../native/support.ts';
 import { captureUnavailable } from './require.ts';
 
@@ -15,22 +15,21 @@ beforeEach((context) => {
   if (unavailable !== undefined) context.skip(unavailable);
 });
 
-const vip = parseEndpoint('10.0.0.1:80/tcp', 'vip');
-
 /** A capture on `lb0`, what it was given, and what sends frames to it from the other end. */
 function captured(ringBytes: number, filter?: string) {
   const { peer } = enterLab();
   const link = interfaces().find(({ name }) => name === 'lb0')!;
   const lengths: number[] = [];
   const buffer = Buffer.alloc(65_535);
-  const session = new Session(
-    link,
-    filter ?? captureFilter([vip], link.mac, false),
-    ringBytes,
-    buffer,
-    (length) => lengths.push(length),
+  const session = new Session(link, filter ?? captureFilter(link.mac, false), ringBytes, buffer, (length) =>
+    lengths.push(length),
   );
   onTestFinished(() => session.close());
+  const watch = (...texts: string[]) => {
+    const addresses = texts.map((text) => parseAddress(text)!);
+    session.setFilter(filterProgram({ mac: link.mac, addresses, answerArp: false, probes: [] }));
+  };
+  if (filter === undefined) watch('10.0.0.1');
   const mac = (ofOther = false) =>
     [...link.mac].map((byte, i) => ((byte ^ (ofOther && i === 5 ? 1 : 0)) & 255).toString(16)).join(':');
   /** Does not return to the event loop before all are sent. */
@@ -39,7 +38,7 @@ function captured(ringBytes: number, filter?: string) {
     const { status } = spawnSync('ip', ['netns', 'exec', peer, labProgram('blast'), ...argv]);
     expect(status).toBe(0);
   };
-  return { session, lengths, buffer, send };
+  return { session, lengths, buffer, send, watch };
 }
 
 describe('a capture', () => {

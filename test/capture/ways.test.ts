@@ -16,7 +16,8 @@ const mac = '02:00:00:00:00:11';
 /** The ways to backends from `lb0`, which has 10.9.0.1/24, after one look. */
 function waysTo(...destinations: [address: string, encapsulation: 'l2' | 'ipip'][]) {
   const list = destinations.map(([text, encapsulation]) => ({ address: parseAddress(text)!, encapsulation }));
-  const ways = new Ways(list, 'lb0');
+  const ways = new Ways('lb0');
+  ways.follow(list);
   onTestFinished(() => ways.close());
   const ifindex = interfaces().find(({ name }) => name === 'lb0')!.index;
   return { ways, poll: (nowMs: number) => ways.poll(nowMs, ifindex) };

@@ -49,6 +49,7 @@ class Checked {
     created: 0,
     closed: 0,
     reopened: 0,
+    resteered: 0,
     idle: 0,
     evictedUnestablished: 0,
     evictedIdle: 0,

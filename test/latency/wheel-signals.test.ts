@@ -82,10 +82,11 @@ describe('requests in flight', () => {
 
   it('counts of several CPUs are one: sent on one and answered on another', () => {
     const memory = new SignalMemory(2);
-    const reader = new WheelSignals(memory.words, [0, signalWords]);
     memory.push(0, tickOf(3));
     memory.push(0, tickOf(5));
     memory.take(1, tickOf(3));
+    const words = Int32Array.from([...memory.words(0), ...memory.words(1)]);
+    const reader = new WheelSignals(words, [0, signalWords]);
     reader.update(ns(6e6));
     expect(reader).toMatchObject({ requests: 2, inFlight: 1 });
     expect(reader.oldestNs / 1e6).toBeLessThan(2.1);
@@ -123,7 +124,7 @@ describe('counters', () => {
   it('go on where the 32 bits wrap', () => {
     const memory = new SignalMemory(1);
     const reader = memory.of(0);
-    memory.words[signalWord.segments] = -2;
+    memory.words(0)[signalWord.segments] = -2;
     reader.update(ns(0));
     const before = reader.segments;
     for (let i = 0; i < 5; i++) memory.count(0, signalWord.segments);

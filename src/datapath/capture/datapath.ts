@@ -1,32 +1,42 @@
-import { InbandError } from '../../errors.ts';
+import { vipsMax } from '../../flow/vips.ts';
 import type { LiveBins } from '../../latency/bins.ts';
 import { samplesPerPrefixDefault } from '../../latency/prefix.ts';
 import type { BackendSignals } from '../../latency/signals.ts';
 import type { SlotTable } from '../../maglev/shares.ts';
-import { type Endpoint, formatAddress, formatEndpoint, parseAddress } from '../../net/address.ts';
-import type { Packet } from '../../net/packet.ts';
+import { type Address, type Endpoint, formatEndpoint } from '../../net/address.ts';
 import { type Ns, ns } from '../../units.ts';
-import type {
-  BackendTraffic,
-  Datapath,
-  DatapathBackend,
-  DatapathOptions,
-  LiveWindow,
-  SampleRecord,
+import {
+  type BackendTraffic,
+  type Datapath,
+  type DatapathBackend,
+  type DatapathCapacity,
+  type DatapathOptions,
+  type DatapathVip,
+  type Fate,
+  type FlowRecord,
+  type LiveWindow,
+  noBackend,
+  type PlacedVip,
+  type ProbeSource,
+  type SampleRecord,
 } from '../datapath.ts';
 import { interfaces, type NetInterface, NetworkWatch } from '../xdp/neighbours.ts';
 import { answerArp, arpFrameBytes, askedAddress, isArpRequest } from './arp.ts';
-import { captureFilter } from './filter.ts';
+import { captureFilter, filterProgram } from './filter.ts';
+import { scanFlows } from './flow-records.ts';
 import { Forwarder, reasons } from './forwarder.ts';
+import type { Encapsulation } from './hops.ts';
+import { checkVips, estimatorsOf, interfaceOf } from './options.ts';
+import { Placement } from './placement.ts';
 import { type CaptureFinding, checkCapture } from './preflight.ts';
+import { ProbeSender } from './probe-sender.ts';
+import { SampleStream } from './sample-stream.ts';
 import { PacketSocket, Session } from './session.ts';
-import { type Destination, Ways } from './ways.ts';
+import { Sweeper } from './sweeper.ts';
+import { Ways } from './ways.ts';
 
 /** Memory of the kernel's ring: some 16,000 frames of an Ethernet MTU, or 500 where offloads make places large. */
 const ringBytes = 64 << 20;
-/** Samples handed on at once, and how often; what comes beyond is lost to who listens. */
-const batchMax = 4_096;
-const handOnMs = 5;
 /**
  * While frames keep coming faster than they are handled, the package never returns to the event loop. Frames in a row
  * after which all are dropped until it has returned, so that control and the local socket go on: far more than the ring
@@ -35,6 +45,8 @@ const handOnMs = 5;
 const runMax = 65_536;
 /** How often the event loop says that it goes on. */
 const turnMs = 5;
+/** How often it is looked whether numbers of what is gone can be given up. */
+const releaseNs = 1e9;
 
 /** Reasons by name; Ethernet is the only link type, and `ok` has another name. */
 const shown = reasons.filter((name) => name !== 'ok' && name !== 'unsupported_link_type');
@@ -46,18 +58,23 @@ const sendFailed = reasons.indexOf('send_failed');
 /** The load balancer in this process: frames captured by libpcap, the TypeScript engine, frames or packets sent on. */
 export class CaptureDatapath implements Datapath {
   readonly name = 'capture';
-  readonly mode: string;
   readonly reason: string;
+  readonly adopted = false;
   readonly #options: DatapathOptions;
   readonly #forwarder: Forwarder;
+  readonly #placement: Placement;
+  readonly #sweeper: Sweeper;
+  readonly #stream: SampleStream;
+  readonly #probes: ProbeSender;
   readonly #ways: Ways;
-  readonly #socket: PacketSocket | undefined;
-  readonly #asked: ReadonlySet<number>;
   readonly #originNs: number;
-  readonly #listeners = new Set<(samples: readonly SampleRecord[]) => void>();
   readonly #notices: string[];
   readonly #turns: NodeJS.Timeout;
   readonly #watch = new NetworkWatch();
+  #vips: readonly DatapathVip[] = [];
+  #socket: PacketSocket | undefined;
+  /** IPv4 addresses of vips. */
+  #asked: ReadonlySet<number> = new Set();
   #session: Session | undefined;
   #link: NetInterface | undefined;
   /** Why nothing is captured; undefined while it is. */
@@ -67,34 +84,28 @@ export class CaptureDatapath implements Datapath {
   /** Frames since the event loop went on. */
   #run = 0;
   #ringFull = 0;
-  #batch: SampleRecord[] = [];
-  #samplesLost = 0;
-  #handOn: NodeJS.Timeout | undefined;
+  #releasedNs = 0;
   #said = new Set<string>();
 
   private constructor(options: DatapathOptions, reason: string, findings: readonly CaptureFinding[]) {
-    const destinations = options.vips.flatMap(({ backends }) => backends.map(destinationOf));
-    const used = new Set(destinations.map(({ encapsulation }) => encapsulation));
-    const endpoints = endpointsOf(options);
-    this.mode = [...used].sort().reverse().join('+');
     this.reason = reason;
     this.#options = options;
     this.#notices = findings.map(({ found, why, fix }) => `${found}: ${why}; ${fix}`);
-    this.#asked = new Set(endpoints.map(({ address }) => address.words[0]));
-    this.#socket = used.has('ipip') ? new PacketSocket() : undefined;
     this.#forwarder = new Forwarder(
-      {
-        ...options,
-        vips: options.vips.map(({ endpoint, backends }) => ({ endpoint, backends: backends.length })),
-        estimators: estimatorsOf(options),
-        samplesPerPrefix: samplesPerPrefixDefault,
-      },
+      { ...options, vips: [], estimators: estimatorsOf(options), samplesPerPrefix: samplesPerPrefixDefault },
       {
         sendFrame: (length) => this.#session!.send(length),
         sendPacket: (at, length, to) => this.#socket!.send(this.#forwarder.memory, at, length, to),
       },
     );
-    this.#ways = new Ways(destinations, options.interface);
+    this.#placement = new Placement(this.#forwarder);
+    this.#sweeper = new Sweeper(this.#forwarder.engine.flows, this.#forwarder.conditions);
+    this.#stream = new SampleStream(this.#forwarder);
+    this.#probes = new ProbeSender(this.#forwarder.hops, {
+      sendFrame: (frame, length) => this.#session!.send(length, frame),
+      sendPacket: (memory, at, length, to) => this.#socket!.send(memory, at, length, to),
+    });
+    this.#ways = new Ways(options.interface);
     this.#originNs = Number(process.hrtime.bigint()) - performance.now() * 1e6;
     this.#turns = setInterval(() => {
       this.#run = 0;
@@ -107,11 +118,12 @@ export class CaptureDatapath implements Datapath {
    * @throws InbandError `USAGE` for what it cannot do, `ENVIRONMENT` for what is missing or in the way, `PERMISSION`
    */
   static open(options: DatapathOptions, reason = ''): CaptureDatapath {
-    checkOptions(options);
+    checkVips(options.vips);
     const link = interfaceOf(options.interface);
-    const findings = checkCapture(options.interface, endpointsOf(options));
+    const findings = checkCapture(options.interface, endpointsOf(options.vips));
     const datapath = new CaptureDatapath(options, reason, findings);
     try {
+      datapath.#take(options.vips);
       datapath.#capture(link);
       return datapath;
     } catch (error) {
@@ -120,8 +132,50 @@ export class CaptureDatapath implements Datapath {
     }
   }
 
+  get mode(): string {
+    const used = new Set(this.#vips.flatMap(({ backends }) => backends.map(encapsulationOf)));
+    return [...used].sort().reverse().join('+');
+  }
+
+  get placed(): readonly PlacedVip[] {
+    return this.#placement.placed;
+  }
+
+  get capacity(): DatapathCapacity {
+    return { vips: vipsMax, backends: noBackend, flows: this.#options.flows };
+  }
+
   get kinds(): readonly string[] {
     return this.#forwarder.engine.kinds;
+  }
+
+  /** Also throws `ENVIRONMENT` or `PERMISSION` for what the machine has in the way of new vips, or does not allow. */
+  configure(vips: readonly DatapathVip[]): readonly PlacedVip[] {
+    checkVips(vips);
+    const known = new Set(endpointsOf(this.#vips).map(formatEndpoint));
+    const added = endpointsOf(vips).filter((endpoint) => !known.has(formatEndpoint(endpoint)));
+    if (added.length > 0) checkCapture(this.#options.interface, added);
+    // Before the vips are there, so that a refusal changes nothing, and no packet is missed once they are.
+    this.#filter(added);
+    try {
+      return this.#take(vips);
+    } finally {
+      this.#narrow();
+    }
+  }
+
+  setFate(backend: number, fate: Fate): void {
+    this.#forwarder.setFate(backend, fate);
+  }
+
+  slotOf(vip: number, address: Address, port: number): number {
+    return this.#forwarder.slotOf(vip, address, port);
+  }
+
+  scanFlows(cursor: number, visit: (flow: FlowRecord) => void): number | undefined {
+    const { estimator = 'auto' } = this.#options;
+    const endpointOf = (vip: number) => this.#placement.endpointOf(vip);
+    return scanFlows(this.#forwarder.engine.flows, cursor, this.#now(), estimator, endpointOf, visit);
   }
 
   slots(vip: number): SlotTable {
@@ -163,7 +217,7 @@ export class CaptureDatapath implements Datapath {
         counters.samplesTooLong +
         counters.samplesLimited +
         this.#forwarder.samples.dropped,
-      samples_lost: this.#samplesLost,
+      samples_lost: this.#stream.lost,
       active: flows.active,
     };
   }
@@ -175,16 +229,13 @@ export class CaptureDatapath implements Datapath {
   poll(): void {
     this.#countRing();
     this.#follow();
-    if (this.#ways.poll(performance.now(), this.#link?.index ?? 0)) {
-      for (const [backend, way] of this.#ways.ways.entries()) {
-        this.#forwarder.hops.set(backend, typeof way === 'string' ? undefined : way);
-      }
-    }
+    if (this.#ways.poll(performance.now(), this.#link?.index ?? 0)) this.#setHops();
+    this.#sweep();
     this.#remark();
   }
 
   obstacle(backend: number): string | undefined {
-    const way = this.#ways.ways[backend]!;
+    const way = this.#ways.ways[backend];
     return this.#outage ?? (typeof way === 'string' ? way : undefined);
   }
 
@@ -193,18 +244,22 @@ export class CaptureDatapath implements Datapath {
   }
 
   listen(listener: (samples: readonly SampleRecord[]) => void): () => void {
-    this.#listeners.add(listener);
-    this.#forwarder.onSample = (...sample) => this.#collect(...sample);
-    this.#handOn ??= setInterval(() => this.#handOnSamples(), handOnMs);
-    return () => {
-      this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.#stopListening();
-    };
+    return this.#stream.listen(listener);
+  }
+
+  sendProbe(backend: number, packet: Uint8Array): boolean {
+    return this.#session !== undefined && this.#probes.send(backend, packet, this.#forwarder.mtu);
+  }
+
+  /** In place of the listener before of the same family. The kernel gets the packets, too, which are of no connection of its. */
+  listenProbes(source: ProbeSource, listener: (packet: Uint8Array) => void): void {
+    this.#forwarder.replies.listen(source, listener);
+    this.#filter();
   }
 
   close(): void {
     clearInterval(this.#turns);
-    this.#stopListening();
+    this.#stream.close();
     this.#session?.close();
     this.#session = undefined;
     this.#socket?.close();
@@ -212,19 +267,80 @@ export class CaptureDatapath implements Datapath {
     this.#watch.close();
   }
 
+  detach(): void {
+    this.close();
+  }
+
   /** Time on CLOCK_MONOTONIC, by a clock that allocates nothing. */
   #now(): Ns {
     return ns(Math.floor(this.#originNs + performance.now() * 1e6));
   }
 
+  /** Places other vips. @throws InbandError, and everything is as it was */
+  #take(vips: readonly DatapathVip[]): readonly PlacedVip[] {
+    const isRouted = vips.some(({ backends }) => backends.some((one) => encapsulationOf(one) === 'ipip'));
+    if (isRouted) this.#socket ??= new PacketSocket();
+    const placed = this.#placement.configure(vips);
+    this.#vips = vips;
+    this.#ways.follow(this.#placement.destinations);
+    this.#setHops();
+    return placed;
+  }
+
+  #setHops(): void {
+    for (const [backend, way] of this.#ways.ways.entries()) {
+      this.#forwarder.setHop(backend, typeof way === 'string' ? undefined : way);
+    }
+  }
+
+  /** Ends flows whose time is over, and gives up what is gone and has none. */
+  #sweep(): void {
+    const now = this.#now();
+    const isWaiting = this.#placement.goneCount > 0;
+    this.#sweeper.sweep(now, isWaiting || this.#forwarder.conditions.lostCount > 0);
+    if (!isWaiting || now - this.#releasedNs < releaseNs) return;
+    this.#releasedNs = now;
+    const before = this.#placement.goneCount;
+    if (this.#placement.release()) this.#narrow();
+    if (this.#placement.goneCount !== before) this.#ways.follow(this.#placement.destinations);
+  }
+
+  /** Captures no more than is wanted; where the kernel refuses, more is captured, and is that of no vip. */
+  #narrow(): void {
+    try {
+      this.#filter();
+    } catch (error) {
+      this.#notices.push(`more is captured than needed: ${(error as Error).message}`);
+    }
+  }
+
+  /**
+   * What is captured follows vips and probes.
+   * @param added that are to be vips
+   * @throws InbandError when the kernel refuses
+   */
+  #filter(added: readonly Endpoint[] = []): void {
+    const endpoints = [...this.#placement.endpoints, ...added];
+    this.#asked = new Set(endpoints.flatMap(({ address }) => (address.family === 4 ? address.words[0] : [])));
+    this.#session?.setFilter(
+      filterProgram({
+        mac: this.#link!.mac,
+        addresses: endpoints.map(({ address }) => address),
+        answerArp: this.#options.answerArp ?? false,
+        probes: this.#forwarder.replies.sources,
+      }),
+    );
+  }
+
   #capture(link: NetInterface): void {
-    const filter = captureFilter(endpointsOf(this.#options), link.mac, this.#options.answerArp ?? false);
     const { frame } = this.#forwarder;
     this.#forwarder.mtu = link.mtu;
     this.#link = link;
+    const filter = captureFilter(link.mac, this.#options.answerArp ?? false);
     this.#session = new Session(link, filter, ringBytes, frame, (length, isCut) =>
       this.#frame(length, isCut),
     );
+    this.#filter();
     this.#outage = undefined;
   }
 
@@ -315,75 +431,10 @@ export class CaptureDatapath implements Datapath {
     if (this.#ringFull > 0) say('ring', 'packets came faster than they were taken, and the ring was full');
     if (counts[shed]! > 0) say('shed', 'packets came faster than they were forwarded, and some were dropped');
   }
-
-  #collect(kind: number, latencyNs: number, packet: Packet, vip: number, backend: number, timeNs: Ns): void {
-    if (this.#batch.length === batchMax) {
-      this.#samplesLost++;
-      return;
-    }
-    const { family, src0, src1, src2, src3, srcPort } = packet;
-    this.#batch.push({
-      timeNs,
-      latencyNs,
-      kind: this.kinds[kind]!,
-      clientAddress: formatAddress(family, src0, src1, src2, src3),
-      clientPort: srcPort,
-      vip,
-      backend,
-    });
-  }
-
-  #handOnSamples(): void {
-    if (this.#batch.length === 0) return;
-    const samples = this.#batch;
-    this.#batch = [];
-    for (const listener of this.#listeners) listener(samples);
-  }
-
-  #stopListening(): void {
-    clearInterval(this.#handOn);
-    this.#handOn = undefined;
-    this.#forwarder.onSample = undefined;
-    this.#batch = [];
-  }
 }
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
-/** Names of the estimators that options ask for. */
-function estimatorsOf({ estimator = 'auto', cliff }: DatapathOptions): string[] {
-  return estimator === 'auto' ? ['auto'] : ['handshake', `ensemble:${cliff}:backend`];
-}
+const encapsulationOf = ({ encapsulation = 'l2' }: DatapathBackend): Encapsulation => encapsulation;
 
-const endpointsOf = ({ vips }: DatapathOptions): Endpoint[] => vips.map(({ endpoint }) => endpoint);
-
-function destinationOf({ name, encapsulation = 'l2' }: DatapathBackend): Destination {
-  return { address: parseAddress(name)!, encapsulation };
-}
-
-/** @throws InbandError `USAGE` for a backend that is no address, or that cannot be reached as it is to be */
-function checkOptions({ vips }: DatapathOptions): void {
-  for (const { endpoint, backends } of vips) {
-    for (const { name, encapsulation } of backends) {
-      const address = parseAddress(name);
-      if (!address) throw new InbandError('USAGE', `--backend: '${name}' is not an address`);
-      if (encapsulation !== 'ipip' || (address.family === 4 && endpoint.address.family === 4)) continue;
-      const what = address.family === 6 ? `the backend ${name}` : `the vip ${formatEndpoint(endpoint)}`;
-      throw new InbandError('USAGE', `encap=ipip: ${what} is not IPv4`, {
-        hint: 'IP-in-IP carries IPv4 in IPv4; leave encap=ipip out',
-      });
-    }
-  }
-}
-
-function interfaceOf(name: string): NetInterface {
-  const all = interfaces();
-  const found = all.find((one) => one.name === name);
-  if (!found) {
-    throw new InbandError('ENVIRONMENT', `--interface: there is no interface '${name}'`, {
-      hint: `there is ${all.map((one) => one.name).join(', ')}`,
-    });
-  }
-  if (found.up) return found;
-  throw new InbandError('ENVIRONMENT', `--interface: ${name} is down`, { hint: `ip link set ${name} up` });
-}
+const endpointsOf = (vips: readonly DatapathVip[]): Endpoint[] => vips.map(({ endpoint }) => endpoint);

@@ -1,3 +1,5 @@
+import { roomFor } from '../../latency/room.ts';
+
 /** How packets go to a backend: `l2` rewrites the frame's MAC addresses, `ipip` puts a packet around the packet (RFC 2003). */
 export const encapsulations = ['l2', 'ipip'] as const;
 export type Encapsulation = (typeof encapsulations)[number];
@@ -23,20 +25,23 @@ const macPairBytes = 12;
 /** The next hops of all backends by number, in arrays that the packet path reads. */
 export class HopTable {
   /** `hopNone`, `hopL2`, `hopIpip`. */
-  readonly how: Uint8Array;
-  readonly sources: Int32Array;
-  readonly destinations: Int32Array;
-  readonly destinationTexts: string[];
-  readonly mtus: Int32Array;
-  readonly #macs: Uint8Array;
+  how = new Uint8Array(0);
+  sources = new Int32Array(0);
+  destinations = new Int32Array(0);
+  readonly destinationTexts: string[] = [];
+  mtus = new Int32Array(0);
+  #macs = new Uint8Array(0);
 
-  constructor(backends: number) {
-    this.how = new Uint8Array(backends);
-    this.sources = new Int32Array(backends);
-    this.destinations = new Int32Array(backends);
-    this.destinationTexts = Array.from({ length: backends }, () => '');
-    this.mtus = new Int32Array(backends);
-    this.#macs = new Uint8Array(backends * macPairBytes);
+  /** Makes room for a backend, to which there is no hop. */
+  begin(backend: number): void {
+    const count = backend + 1;
+    this.how = roomFor(this.how, count);
+    this.sources = roomFor(this.sources, count);
+    this.destinations = roomFor(this.destinations, count);
+    this.mtus = roomFor(this.mtus, count);
+    this.#macs = roomFor(this.#macs, count * macPairBytes);
+    while (this.destinationTexts.length < count) this.destinationTexts.push('');
+    this.set(backend, undefined);
   }
 
   /** Undefined: packets to it are dropped. */

@@ -36,12 +36,18 @@ function set64(words: Uint32Array, at: number, value: number): void {
 export class SampleMemory {
   /** Samples that no bin has room for. */
   dropped = 0;
-  readonly #words: Uint32Array;
+  /** Of each backend its own, so that windows keep what they read when there are more. */
+  readonly #words: Uint32Array[] = [];
   readonly #kinds: number;
 
-  constructor(backends: number, kinds: number) {
+  constructor(kinds: number) {
     this.#kinds = kinds;
-    this.#words = new Uint32Array(backends * kinds * stride);
+  }
+
+  /** Begins to count anew for a backend; those who read what was before go on to. */
+  begin(backend: number): void {
+    while (this.#words.length < backend) this.#words.push(new Uint32Array(0));
+    this.#words[backend] = new Uint32Array(this.#kinds * stride);
   }
 
   /** Counts a sample, in whole ns, taken at `now` on the monotonic clock. Allocates nothing. */
@@ -50,8 +56,8 @@ export class SampleMemory {
       this.dropped++;
       return false;
     }
-    const words = this.#words;
-    const at = (backend * this.#kinds + kind) * stride;
+    const words = this.#words[backend]!;
+    const at = kind * stride;
     add64(words, at + countWord, 1);
     add64(words, at + sumWord, latencyNs);
     set64(words, at + lastWord, latencyNs);
@@ -67,6 +73,6 @@ export class SampleMemory {
 
   /** All samples of a backend and kind since the start. */
   histogram(backend: number, kind: number): LiveBins {
-    return new LiveBins(this.#words, [(backend * this.#kinds + kind) * stride]);
+    return new LiveBins(this.#words[backend]!, [kind * stride]);
   }
 }

@@ -27,6 +27,7 @@ export class Session {
 
   /**
    * Begins to capture. Opening prints a warning of the package's own for an interface without an IPv4 address.
+   * @param filter what libpcap compiles; whatever replaces it may let pass less only
    * @param onFrame called for each frame, which is at the start of `buffer`, with its length and whether it was cut
    * @throws InbandError `PERMISSION` or `ENVIRONMENT`
    */
@@ -54,9 +55,17 @@ export class Session {
     throw failure(target.name, new Error(`it is not Ethernet (${link})`));
   }
 
-  /** Sends the first `length` bytes of the buffer. @throws Error when the kernel refuses */
-  send(length: number): void {
-    this.#cap.send(this.#buffer, length);
+  /**
+   * Takes another filter, as `filterProgram` makes it: every frame meets the one before or this one.
+   * @throws InbandError when the kernel refuses; the filter is the one before then
+   */
+  setFilter(program: Uint8Array): void {
+    native('packet filter', () => addon().packetFilter(this.#socket, program));
+  }
+
+  /** Sends the first `length` bytes of a frame, by default of that in the buffer. @throws Error when the kernel refuses */
+  send(length: number, frame = this.#buffer): void {
+    this.#cap.send(frame, length);
   }
 
   /** Frames that the filter let pass since the last call, and those of them for which the ring had no room. */

@@ -12,44 +12,55 @@ export interface Destination {
   readonly encapsulation: Encapsulation;
 }
 
+const unknown = 'not looked up yet';
+
 /** The ways to backends, kept up to date: layer-2 neighbours on the interface captured on, and routes for `ipip`. */
 export class Ways {
-  /** A hop, or why there is none. */
-  readonly ways: (Hop | string)[];
-  readonly #destinations: readonly Destination[];
-  readonly #neighbours: NextHops;
-  /** Number of each layer-2 neighbour among all backends. */
-  readonly #numbers: readonly number[];
-  readonly #routed: readonly number[];
+  /** By number: a hop, or why there is none. */
+  readonly ways: (Hop | string)[] = [];
+  #destinations: readonly (Destination | undefined)[] = [];
+  readonly #neighbours = new NextHops([]);
+  /** Place of each layer-2 address among the neighbours. */
+  #placeOf = new Map<string, number>();
   readonly #interface: string;
   #routedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(destinations: readonly Destination[], interfaceName: string) {
-    this.#destinations = destinations;
+  constructor(interfaceName: string) {
     this.#interface = interfaceName;
-    const by = (encapsulation: Encapsulation) =>
-      destinations.flatMap((one, i) => (one.encapsulation === encapsulation ? [i] : []));
-    this.#numbers = by('l2');
-    this.#routed = by('ipip');
-    this.#neighbours = new NextHops(this.#numbers.map((i) => destinations[i]!.address));
-    this.ways = destinations.map(() => 'not looked up yet');
+  }
+
+  /** Follows these backends, by number, from the next look on. What was found of those that stay is kept. */
+  follow(destinations: readonly (Destination | undefined)[]): void {
+    for (const [number, destination] of destinations.entries()) {
+      const before = this.#destinations[number];
+      if (destination === undefined || before === undefined || !isSameDestination(before, destination)) {
+        this.ways[number] = unknown;
+      }
+    }
+    this.ways.length = destinations.length;
+    this.#destinations = destinations;
+    this.#routedMs = Number.NEGATIVE_INFINITY;
+    const framed = destinations.flatMap((one) => (one?.encapsulation === 'l2' ? one.address : []));
+    const byText = new Map(framed.map((address) => [textOf(address), address]));
+    this.#placeOf = new Map([...byText.keys()].map((text, i) => [text, i]));
+    this.#neighbours.follow([...byText.values()]);
   }
 
   /** Takes in what changed; true if any way did. @param ifindex number of the interface captured on now */
   poll(nowMs: number, ifindex: number): boolean {
     this.#neighbours.poll(nowMs);
+    const isTime = nowMs - this.#routedMs >= routeMs;
+    let all: NetInterface[] | undefined;
     let changed = false;
-    for (const [i, number] of this.#numbers.entries()) {
-      const way = this.#neighbours.ways[i]!;
-      const hop = typeof way === 'string' ? way : this.#hopOf(number, way, ifindex);
-      changed = this.#set(number, hop) || changed;
+    for (const [number, destination] of this.#destinations.entries()) {
+      if (destination?.encapsulation === 'l2') {
+        changed = this.#set(number, this.#framed(destination.address, ifindex)) || changed;
+      } else if (destination && isTime) {
+        all ??= interfaces();
+        changed = this.#set(number, routedHop(destination.address, all)) || changed;
+      }
     }
-    if (this.#routed.length === 0 || nowMs - this.#routedMs < routeMs) return changed;
-    this.#routedMs = nowMs;
-    const all = interfaces();
-    for (const number of this.#routed) {
-      changed = this.#set(number, routedHop(this.#destinations[number]!.address, all)) || changed;
-    }
+    if (isTime) this.#routedMs = nowMs;
     return changed;
   }
 
@@ -57,14 +68,12 @@ export class Ways {
     this.#neighbours.close();
   }
 
-  #hopOf(
-    number: number,
-    way: { ifindex: number; mac: Uint8Array; sourceMac: Uint8Array },
-    ifindex: number,
-  ): Hop | string {
+  #framed(address: Address, ifindex: number): Hop | string {
+    const text = textOf(address);
+    const way = this.#neighbours.ways[this.#placeOf.get(text)!]!;
+    if (typeof way === 'string') return way;
     const { mac, sourceMac } = way;
     if (way.ifindex === ifindex) return { encapsulation: 'l2', mac, sourceMac };
-    const text = textOf(this.#destinations[number]!.address);
     return `${text} is not on the segment of ${this.#interface}, by which frames leave again; encap=ipip is routed`;
   }
 
@@ -76,6 +85,10 @@ export class Ways {
 }
 
 const textOf = ({ family, words }: Address): string => formatAddress(family, ...words);
+
+function isSameDestination(a: Destination, b: Destination): boolean {
+  return a.encapsulation === b.encapsulation && textOf(a.address) === textOf(b.address);
+}
 
 function routedHop(address: Address, all: readonly NetInterface[]): Hop | string {
   const text = textOf(address);

@@ -1,7 +1,7 @@
 import { FlowTable, flowTimeoutsDefault } from '../../../flow/table.ts';
 import { seededSecret } from '../../../flow/tabulation.ts';
 import type { Estimator } from '../../../latency/estimator.ts';
-import { signalWord, signalWords } from '../../../latency/wheel-signals.ts';
+import { signalWord } from '../../../latency/wheel-signals.ts';
 import type { Packet } from '../../../net/packet.ts';
 import type { Ns } from '../../../units.ts';
 import { type Assign, Engine } from '../../engine.ts';
@@ -75,6 +75,6 @@ export class Lane {
   /** Responses of a backend among its signals, modulo 2^32. */
   #responses(backend: number): number {
     const { signals } = this.estimator;
-    return signals ? signals.words[backend * signalWords + signalWord.responses]! : 0;
+    return signals ? signals.words(backend)[signalWord.responses]! : 0;
   }
 }
