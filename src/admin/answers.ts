@@ -63,6 +63,8 @@ export interface BackendAnswer {
   readonly backend: string;
   /** What the datapath calls it. */
   readonly number: number;
+  /** How packets go there: `l2`, `ipip`. */
+  readonly encap: string;
   readonly state: AdminState;
   readonly health: HealthAnswer;
   readonly weight: number;
@@ -74,6 +76,11 @@ export interface BackendAnswer {
   readonly flows_begun: number;
   readonly packets: number;
   readonly bytes: number;
+  /** What the clients' packets tell; null where nothing counts it. */
+  readonly in_flight: number | null;
+  readonly oldest_ns: number | null;
+  readonly retransmits: number | null;
+  readonly resets: number | null;
   /** Why it cannot be sent packets; null if it can. */
   readonly obstacle: string | null;
   /** Of the kind that the policy acts on; null before the first sample. */

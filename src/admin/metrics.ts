@@ -232,14 +232,14 @@ const ofBackends: readonly Metric[] = [
   perBackend(
     'inband_backend_weight',
     'gauge',
-    'Configured weight, as a ratio to those of the others.',
-    ({ pool }, index) => pool.backends[index]!.weight,
+    'Weight as a ratio to those of the others, as configured or as an operator changed it; 0 for no new flows.',
+    (service, index) => service.weightOf(index),
   ),
   perBackend(
     'inband_backend_share_ratio',
     'gauge',
-    "Fraction of the vip's slots that the policy gives the backend.",
-    ({ pool }, index) => pool.shares[index]!,
+    "Fraction of the vip's slots that the backend holds, and so of its new flows.",
+    ({ pool }, index) => pool.held[index]!,
   ),
   perBackend(
     'inband_backend_packets_total',
@@ -397,7 +397,7 @@ export class Metrics {
     const scrape: Scrape = {
       balancer,
       services,
-      traffic: (service, index) => balancer.datapath.traffic(service.first + index),
+      traffic: (service, index) => balancer.datapath.traffic(service.numbers[index]!),
     };
     for (const metric of metrics) {
       yield headLines(metric.name, metric.type, metric.help);
@@ -422,7 +422,7 @@ export class Metrics {
       labels: labelText({ vip, backend }),
       kinds: datapath.kinds.map((kind, number) => ({
         labels: labelText({ vip, backend, kind }),
-        counts: new BucketCounts(datapath.histogram(service.first + index, number)),
+        counts: new BucketCounts(datapath.histogram(service.numbers[index]!, number)),
       })),
     };
   }

@@ -1,10 +1,7 @@
 import { Command } from 'commander';
 import pino, { type Logger } from 'pino';
-import pretty from 'pino-pretty';
-import type { Settings } from '../config/settings.ts';
-import { toDocument } from '../config/write.ts';
-import { makePolicy } from '../control/registry.ts';
-import { LoadBalancer, type RunOptions } from '../daemon.ts';
+import { LoadBalancer } from '../daemon.ts';
+import { makeNotifier } from '../notify.ts';
 import { dropTo, primaryGroup } from './privileges.ts';
 import { addRunFlags, type RunFlags, settingsOf } from './run-flags.ts';
 
@@ -17,13 +14,30 @@ export function runCommand(): Command {
 
 async function run(flags: RunFlags): Promise<void> {
   const warnings: string[] = [];
-  const settings = settingsOf(flags, (line) => warnings.push(line));
+  const read = () => settingsOf(flags, (line) => warnings.push(line));
+  const settings = read();
   const { user, logLevel } = settings;
-  const options = toOptions(settings);
   if (user !== undefined) primaryGroup(user);
-  const log = logger(logLevel);
-  for (const warning of warnings) log.warn({ event: 'config_warning', warning });
-  const balancer = await LoadBalancer.start(options, log);
+  const log = await logger(logLevel);
+  const warn = () => {
+    for (const warning of warnings.splice(0)) log.warn({ event: 'config_warning', warning });
+  };
+  warn();
+  const notifier = makeNotifier((error) => log.warn({ event: 'notify_failed', reason: String(error) }));
+  const reread = () => {
+    try {
+      return read();
+    } finally {
+      warn();
+    }
+  };
+  const balancer = await LoadBalancer.start(settings, {
+    log,
+    notifier,
+    ...(flags.config !== undefined && { reread }),
+  });
+  // What goes wrong is in the log.
+  process.on('SIGHUP', () => void balancer.reload().catch(() => {}));
   try {
     if (user !== undefined) dropTo(user);
     const signal = await ended();
@@ -33,16 +47,10 @@ async function run(flags: RunFlags): Promise<void> {
   }
 }
 
-/** @throws InbandError `USAGE` for settings of a policy that are out of range */
-const toOptions = (settings: Settings): RunOptions => ({
-  ...settings,
-  vips: settings.vips.map((vip) => ({ ...vip, policy: makePolicy(vip.policy) })),
-  configuration: toDocument(settings),
-});
-
-/** JSON lines, or lines for people on a terminal. */
-function logger(level: string): Logger {
+/** JSON lines, or lines for people on a terminal, which take their time to be loaded. */
+async function logger(level: string): Promise<Logger> {
   if (!process.stderr.isTTY) return pino({ level, base: null }, pino.destination({ fd: 2, sync: true }));
+  const { default: pretty } = await import('pino-pretty');
   return pino(
     { level, base: null },
     pretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', messageKey: 'event' }),

@@ -173,7 +173,8 @@ function slotCounts({ backends, table }: Side): Map<string, number> {
   return new Map(backends.map(({ name }, i) => [name, counts[i]!]));
 }
 
-function settingChanges(before: Settings, after: Settings): SettingChange[] {
+/** What differs beside vips, by keys of the file. */
+export function settingChanges(before: Settings, after: Settings): SettingChange[] {
   const old = flatten(toDocument({ ...before, vips: [] }));
   const next = flatten(toDocument({ ...after, vips: [] }));
   return [...new Set([...old.keys(), ...next.keys()])].flatMap((key) => {

@@ -29,6 +29,24 @@ export class DecisionLog {
     this.#steps = new Float64Array(backends * causeNames.length);
   }
 
+  /** A log of backends that has what this one has about them; `earlier`: the place of each in this one, -1 for none. */
+  carried(earlier: readonly number[]): DecisionLog {
+    const log = new DecisionLog(earlier.length);
+    const { length } = causeNames;
+    for (const [b, was] of earlier.entries()) {
+      if (was < 0) continue;
+      log.#decisions[b] = this.#decisions[was]!.map((one) => ({
+        ...one,
+        reason: { ...one.reason, backend: b },
+      }));
+      log.#largest[b] = this.#largest[was]!;
+      for (let cause = 0; cause < length; cause++) {
+        log.#steps[b * length + cause] = this.#steps[was * length + cause]!;
+      }
+    }
+    return log;
+  }
+
   /** Takes a decision in. */
   add(now: Ns, reason: Reason): void {
     const { backend, cause, kind } = reason;

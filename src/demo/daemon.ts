@@ -53,7 +53,9 @@ export class Daemon {
       ...[...prefix, process.execPath, program, 'run', '--interface', lab.lb.interface],
       ...['--vip', `${lab.vip}:${serverPort}/tcp`],
       ...backends.flatMap((backend) => ['--backend', backend]),
-      ...['--policy', policy, '--socket', this.#socket, '--log-level', 'error', ...flags],
+      ...['--policy', policy, '--socket', this.#socket, '--log-level', 'error'],
+      ...(flags.includes('--pin') ? [] : ['--detach']),
+      ...['--state', join(labDirectory(lab.id), 'state'), ...flags],
     ];
     // A process group of its own: Ctrl-C is for the demo, which then stops it.
     this.#child = lab.spawn(lab.lb, argv, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
