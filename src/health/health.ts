@@ -1,6 +1,6 @@
-import type { HealthState } from '../admin/answers.ts';
 import type { Ns } from '../units.ts';
 import type { CheckName } from './settings.ts';
+import type { HealthState } from './standing.ts';
 
 /** What is known of whether a backend lives. */
 export interface BackendHealth {
@@ -8,8 +8,18 @@ export interface BackendHealth {
   /** Since when, on the monotonic clock. */
   readonly sinceNs: Ns;
   readonly check: CheckName;
-  /** What the last check found, or why there is none; empty when all is well. */
+  /** What the last check found, or why there is none. */
   readonly reason: string;
-  /** What its clients' packets tell against it. */
+  /** Out by what its clients' packets tell, whatever checks say; null if it is not. */
   readonly ejected: null | { readonly untilNs: Ns; readonly reason: string; readonly times: number };
+}
+
+/** What happened to a backend since it was configured; counts never fall. */
+export interface HealthCounts {
+  /** Checks that had a verdict, by it. */
+  readonly passed: number;
+  readonly failed: number;
+  readonly ejections: number;
+  /** Ejections that a check ended at once. */
+  readonly refuted: number;
 }
