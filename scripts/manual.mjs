@@ -33,7 +33,7 @@ const load = (path) => import(pathToFileURL(join(built, 'dist', path)).href);
 const { program } = await load('cli/program.js');
 const { manualFiles } = await load('manual/manual.js');
 
-const files = manualFiles(program());
+const files = manualFiles(await program());
 for (const [name, text] of Object.entries(files)) {
   const path = join(root, name);
   if (!values.check) {

@@ -62,7 +62,7 @@ function offered(shell: Shell, line: string): readonly string[] {
   return [...new Set(words.filter((word) => word !== '' && word !== 'END'))].sort();
 }
 
-const root = syntaxOf(program());
+const root = syntaxOf(await program());
 const names = (words: readonly { path: readonly string[] }[]) => words.map(({ path }) => path.at(-1)!).sort();
 const lab = root.commands.find(({ path }) => path.at(-1) === 'lab')!;
 const longOf = (words: readonly { long: string }[]) => words.map(({ long }) => long).sort();

@@ -14,9 +14,9 @@ import { page, paragraph, plain, prose, tagged, title } from '../../src/manual/r
 import { allCommands, syntaxOf } from '../../src/manual/syntax.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
-const files = manualFiles(program());
+const files = manualFiles(await program());
 const pages = Object.entries(files).filter(([path]) => path.startsWith('docs/man/'));
-const commands = allCommands(syntaxOf(program()));
+const commands = allCommands(syntaxOf(await program()));
 const hasGroff = spawnSync('groff', ['--version']).status === 0;
 const noGroff = 'groff is not there to read pages; apt-get install groff-base';
 
