@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   'config-schema': async () => (await import('./config-schema.ts')).configSchemaCommand(),
   reload: async () => (await import('./reload.ts')).reloadCommand(),
   status: async () => (await import('./status.ts')).statusCommand(),
+  top: async () => (await import('./top.ts')).topCommand(),
   backends: async () => (await import('./backends.ts')).backendsCommand(),
   flows: async () => (await import('./flows.ts')).flowsCommand(),
   trace: async () => (await import('./trace.ts')).traceCommand(),

@@ -3,7 +3,15 @@ import type { Table } from './content.ts';
 import { printable } from './format.ts';
 
 /** SGR codes that switch a style on and off again. */
-const styles = { bold: [1, 22], dim: [2, 22], yellow: [33, 39], cyan: [36, 39] } as const;
+const styles = {
+  bold: [1, 22],
+  dim: [2, 22],
+  reverse: [7, 27],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+} as const;
 
 export type Style = keyof typeof styles;
 /** Puts a style around text, or leaves the text alone where colors are off. */

@@ -1,5 +1,5 @@
 import type uPlot from 'uplot';
-import type { About, Frame, ShownDecision, VipFrame } from './frame.ts';
+import type { About, Frame, Recorded, ShownDecision, VipFrame } from './frame.ts';
 
 /**
  * The page's code in the browser. A page gets the text of these functions, so they refer to one another, to their
@@ -114,6 +114,8 @@ function follow(UPlot: typeof uPlot, state: State): void {
     while (state.frames.length > 600) state.frames.shift();
     showAll(UPlot, state);
   });
+  // Other vips or backends: another page, with what was recorded of those that stay.
+  events.addEventListener('about', () => state.browser.location.reload());
   events.addEventListener('decisions', ({ data }) => {
     state.decisions = JSON.parse(data);
     showDecisions(state);
@@ -122,17 +124,59 @@ function follow(UPlot: typeof uPlot, state: State): void {
 
 /** Another daemon than the one that the page came from has a page of its own. */
 function takeRecent(UPlot: typeof uPlot, state: State, text: string): void {
-  const [about, decisions, ...frames] = text.trimEnd().split('\n');
-  if (JSON.parse(about!).started !== state.about.started) {
+  const known: Frame[] = [];
+  let about = state.about;
+  for (const line of text.trimEnd().split('\n')) {
+    const recorded: Recorded = JSON.parse(line);
+    if ('about' in recorded) about = recorded.about;
+    else if ('frame' in recorded) known.push(alignFrame(recorded.frame, about, state.about));
+    else state.decisions = [...recorded.decisions];
+  }
+  if (about.started !== state.about.started) {
     state.browser.location.reload();
     return;
   }
-  const known = frames.map((line): Frame => JSON.parse(line));
   const later = state.frames.filter(({ n }) => n > (known.at(-1)?.n ?? 0));
   state.frames = [...known, ...later];
-  state.decisions = JSON.parse(decisions!);
   showDecisions(state);
   showAll(UPlot, state);
+}
+
+/** A frame about some vips and backends as one about others: what was not there then holds nothing, and no share. */
+export function alignFrame(frame: Frame, from: About, to: About): Frame {
+  if (from === to) return frame;
+  const vips = to.vips.map(({ vip, backends }): VipFrame => {
+    const v = from.vips.findIndex((one) => one.vip === vip);
+    const places = new Map((from.vips[v]?.backends ?? []).map(({ name }, b) => [name, b]));
+    const old = backends.map(({ name }) => places.get(name));
+    const was = frame.vips[v];
+    const pick = <T>(values: readonly T[] | undefined, none: T): T[] =>
+      old.map((b) => (b === undefined || values === undefined ? none : (values[b] ?? none)));
+    const pickSome = <T>(values: Readonly<Record<number, T>> | undefined): Record<number, T> =>
+      Object.fromEntries(
+        old.flatMap((b, at) => (b === undefined || values?.[b] === undefined ? [] : [[at, values[b]]])),
+      );
+    const isCounted = was !== undefined && was.inFlight.length > 0;
+    return {
+      kind: was?.kind ?? '',
+      generation: was?.generation ?? 0,
+      slotsMoved: was?.slotsMoved ?? 0,
+      share: pick(was?.share, 0),
+      p50: pick(was?.p50, null),
+      p99: pick(was?.p99, null),
+      samples: pick(was?.samples, 0),
+      flows: pick(was?.flows, 0),
+      held: pick(was?.held, 0),
+      packets: pick(was?.packets, 0),
+      inFlight: isCounted ? pick(was.inFlight, 0) : [],
+      oldestMs: isCounted ? pick(was.oldestMs, 0) : [],
+      retransmits: isCounted ? pick(was.retransmits, 0) : [],
+      obstacles: pickSome(was?.obstacles),
+      states: pickSome(was?.states),
+      health: pickSome(was?.health),
+    };
+  });
+  return { ...frame, vips };
 }
 
 /** The choice of a vip, where there are several. */
@@ -413,7 +457,6 @@ function showBackends(state: State, vip: VipFrame, before: VipFrame, seconds: nu
     seconds > 0 ? countText(Math.max(0, now[b]! - then[b]!) / seconds) : '-';
   const latency = (value: number | null | undefined) => (value == null ? '-' : figureText('latency', value));
   const rows = backends.map(({ name, weight }, b) => {
-    const obstacle = vip.obstacles[b];
     const mark = element(state, 'span', '');
     mark.className = 'mark';
     mark.style.background = `var(--${state.colors.get(b) ?? 'truth'})`;
@@ -421,7 +464,7 @@ function showBackends(state: State, vip: VipFrame, before: VipFrame, seconds: nu
     head.setAttribute('scope', 'row');
     head.append(mark, name);
     const cells = [
-      obstacle === undefined ? 'up' : `unusable: ${obstacle}`,
+      stateText(vip, b),
       figureText('percent', 100 * vip.share[b]!),
       figureText('percent', 100 * weight),
       latency(vip.p50[b]),
@@ -429,6 +472,7 @@ function showBackends(state: State, vip: VipFrame, before: VipFrame, seconds: nu
       countText(vip.samples[b]!),
       rate(vip.packets, before.packets, b),
       rate(vip.flows, before.flows, b),
+      countText(vip.held[b]!),
       ...(vip.inFlight.length === 0
         ? ['-', '-', '-']
         : [
@@ -437,12 +481,25 @@ function showBackends(state: State, vip: VipFrame, before: VipFrame, seconds: nu
             countText(vip.retransmits[b]!),
           ]),
     ].map((text) => element(state, 'td', text));
-    if (obstacle !== undefined) cells[0]!.className = 'bad';
+    if (isBad(vip, b)) cells[0]!.className = 'bad';
     const row = element(state, 'tr', '');
     row.append(head, ...cells);
     return row;
   });
   state.browser.document.getElementById('backends')!.replaceChildren(...rows);
+}
+
+/** What an operator wants of a backend, and what is known of it: `ready, up`, `drain, down: connection refused`. */
+function stateText({ obstacles, states, health }: VipFrame, b: number): string {
+  const known = health[b];
+  const word = known ? `${known.state}${known.reason === '' ? '' : `: ${known.reason}`}` : 'up';
+  const obstacle = obstacles[b];
+  return `${states[b] ?? 'ready'}, ${obstacle === undefined ? word : `unusable: ${obstacle}`}`;
+}
+
+function isBad({ obstacles, health }: VipFrame, b: number): boolean {
+  const state = health[b]?.state;
+  return obstacles[b] !== undefined || state === 'down' || state === 'ejected';
 }
 
 /** A table of counters: all since the start, and per second. */
@@ -538,6 +595,7 @@ export const dashboardScript = [
   startDashboard,
   follow,
   takeRecent,
+  alignFrame,
   chooseVips,
   choose,
   showAll,
@@ -553,6 +611,8 @@ export const dashboardScript = [
   showFacts,
   showSummaries,
   showBackends,
+  stateText,
+  isBad,
   showCounters,
   showDecisions,
   element,

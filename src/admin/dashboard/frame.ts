@@ -1,4 +1,6 @@
-/** What the page is about: the same as long as the daemon runs. Written into the page and before its frames. */
+import type { AdminState, HealthState } from '../answers.ts';
+
+/** What frames are about: the same as long as vips are configured as they are. Written into the page and before its frames. */
 export interface About {
   readonly version: string;
   /** Tells one daemon from the next at the same address. */
@@ -43,7 +45,9 @@ export interface VipFrame {
   readonly p50: readonly (number | null)[];
   readonly p99: readonly (number | null)[];
   readonly samples: readonly number[];
+  /** Flows that began there, and those that it holds now. */
   readonly flows: readonly number[];
+  readonly held: readonly number[];
   readonly packets: readonly number[];
   /** Requests in flight, the age of the oldest in ms, and segments sent again; empty where nobody counts them. */
   readonly inFlight: readonly number[];
@@ -51,7 +55,23 @@ export interface VipFrame {
   readonly retransmits: readonly number[];
   /** Why a backend cannot be sent packets, by its index. */
   readonly obstacles: Readonly<Record<number, string>>;
+  /** What an operator wants of a backend, by its index; `ready` where nothing is said. */
+  readonly states: Readonly<Record<number, Exclude<AdminState, 'ready'>>>;
+  /** Backends of which checks or their clients' packets do not say that they are up, by index. */
+  readonly health: Readonly<Record<number, ShownHealth>>;
 }
+
+export interface ShownHealth {
+  readonly state: Exclude<HealthState, 'up'> | 'ejected';
+  /** Why, in words; may be empty. */
+  readonly reason: string;
+}
+
+/** A line of what was recorded, and of what is recorded from now on: what frames are about stands before them. */
+export type Recorded =
+  | { readonly about: About }
+  | { readonly frame: Frame }
+  | { readonly decisions: readonly ShownDecision[] };
 
 /** A decision as the page shows it. */
 export interface ShownDecision {

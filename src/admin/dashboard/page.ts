@@ -106,6 +106,7 @@ const columns = [
   'samples/s',
   'packets/s',
   'flows/s',
+  'flows held',
   'in flight',
   'oldest',
   'retransmits',

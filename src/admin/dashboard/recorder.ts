@@ -1,10 +1,11 @@
 import type { Decision } from '../../control/decisions.ts';
 import { reasonText } from '../../control/reason.ts';
 import type { LiveWindow } from '../../datapath/datapath.ts';
+import type { BackendHealth } from '../../health/health.ts';
 import { formatEndpoint } from '../../net/address.ts';
 import { slices } from '../metrics-text.ts';
 import type { BalancerView, ServiceView } from '../view.ts';
-import type { About, Frame, ShownDecision, VipFrame } from './frame.ts';
+import type { About, Frame, ShownDecision, ShownHealth, VipFrame } from './frame.ts';
 
 /** How often a frame is made. */
 const periodMs = 1_000;
@@ -23,6 +24,14 @@ interface Watched {
   windows: readonly LiveWindow[];
 }
 
+/** Frames of the time in which vips were configured alike. */
+interface Era {
+  readonly about: string;
+  readonly frames: string[];
+}
+
+type Listener = (name: 'about' | 'frame' | 'decisions', json: string) => void;
+
 /** A decision, and which vip and backend it is about. */
 interface Found {
   readonly vip: number;
@@ -34,10 +43,12 @@ interface Found {
 export class DashboardRecorder {
   readonly #balancer: BalancerView;
   readonly #started = new Date().toISOString();
-  readonly #watched: Watched[];
-  readonly #listeners = new Set<(event: string) => void>();
-  readonly #frames: string[] = [];
+  #watched: readonly Watched[] = [];
+  readonly #listeners = new Set<Listener>();
+  /** At least one; the last is the present. */
+  readonly #eras: Era[] = [];
   #bytes = 0;
+  #frames = 0;
   #count = 0;
   #decisions = '[]';
   /** Decisions that ended before this, on the monotonic clock, are not among the latest. */
@@ -49,7 +60,7 @@ export class DashboardRecorder {
 
   constructor(balancer: BalancerView) {
     this.#balancer = balancer;
-    this.#watched = balancer.services.map((service) => ({ service, kind: '', windows: [] }));
+    this.#takeOn();
   }
 
   /** Records a frame each second until `stop`. */
@@ -86,37 +97,82 @@ export class DashboardRecorder {
     };
   }
 
-  /** What a page needs to begin with, a JSON value a line: what it is about, the decisions, then frames. */
+  /** What a page needs to begin with: `Recorded` lines, frames of each time after what they are about. */
   recent(): AsyncGenerator<string, void> {
-    const lines = [JSON.stringify(this.about()), this.#decisions, ...this.#frames];
-    return slices(
-      lines.map((line) => `${line}\n`),
-      sliceMs,
-    );
+    const lines = this.#eras.flatMap(({ about, frames }) => [
+      line('about', about),
+      ...frames.map((frame) => line('frame', frame)),
+    ]);
+    return slices([...lines, line('decisions', this.#decisions)], sliceMs);
   }
 
-  /** Hands every frame on, and the decisions when there are new ones, as server-sent events; ends by what it returns. */
+  /**
+   * Hands every frame on, the decisions when there are new ones, and what frames are about when that changed, as
+   * server-sent events; ends by what it returns.
+   */
   listen(write: (event: string) => void): () => void {
-    this.#listeners.add(write);
-    return () => this.#listeners.delete(write);
+    return this.#register((name, json) => write(`event: ${name}\ndata: ${json}\n\n`));
+  }
+
+  /** As `listen`, as `Recorded` lines. */
+  follow(write: (line: string) => void): () => void {
+    return this.#register((name, json) => write(line(name, json)));
+  }
+
+  #register(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(name: Parameters<Listener>[0], json: string): void {
+    for (const listener of this.#listeners) listener(name, json);
+  }
+
+  /** Takes on vips that are configured otherwise than before. */
+  #takeOn(): void {
+    const { services } = this.#balancer;
+    const isSame =
+      services.length === this.#watched.length &&
+      services.every((one, v) => one === this.#watched[v]!.service);
+    if (isSame && this.#eras.length > 0) return;
+    const known = new Map(this.#watched.map((one) => [one.service, one]));
+    this.#watched = services.map((service) => known.get(service) ?? { service, kind: '', windows: [] });
+    this.#horizonNs = Number.NEGATIVE_INFINITY;
+    const about = JSON.stringify(this.about());
+    this.#eras.push({ about, frames: [] });
+    this.#bytes += about.length;
+    this.#tell('about', about);
   }
 
   /** Makes one frame, in slices. */
   async record(): Promise<void> {
+    this.#takeOn();
     const made: VipFrame[] = [];
     const found: Found[] = [];
     for await (const _ of slices(this.#steps(made, found), sliceMs));
     const frame = JSON.stringify(this.#frame(made));
-    this.#frames.push(frame);
+    this.#eras.at(-1)!.frames.push(frame);
     this.#bytes += frame.length;
-    while (this.#frames.length > framesMax || this.#bytes > bytesMax)
-      this.#bytes -= this.#frames.shift()!.length;
+    this.#frames++;
+    this.#forget();
     const decisions = JSON.stringify(this.#latest(found));
     const isNew = decisions !== this.#decisions;
     this.#decisions = decisions;
-    for (const write of this.#listeners) {
-      write(`event: frame\ndata: ${frame}\n\n`);
-      if (isNew) write(`event: decisions\ndata: ${decisions}\n\n`);
+    this.#tell('frame', frame);
+    if (isNew) this.#tell('decisions', decisions);
+  }
+
+  /** Lets the oldest frames go, and times of which none is left. */
+  #forget(): void {
+    while (this.#frames > framesMax || (this.#bytes > bytesMax && this.#frames > 1)) {
+      const [era] = this.#eras;
+      const frame = era!.frames.shift();
+      if (frame === undefined) {
+        this.#bytes -= this.#eras.shift()!.about.length;
+      } else {
+        this.#bytes -= frame.length;
+        this.#frames--;
+      }
     }
   }
 
@@ -153,24 +209,25 @@ export class DashboardRecorder {
 
   /** Follows the policy to another kind of samples: what was measured before does not compare. */
   #watch(watched: Watched): void {
-    const { pool, first } = watched.service;
+    const { pool, numbers } = watched.service;
     const { datapath } = this.#balancer;
     const kind = datapath.kinds.indexOf(pool.kind);
     watched.kind = pool.kind;
-    watched.windows = pool.backends.map((_, b) => datapath.window(first + b, kind));
+    watched.windows = numbers.map((number) => datapath.window(number, kind));
   }
 
   #add(frame: Filling, service: ServiceView, window: LiveWindow, b: number): void {
     window.update();
     const us = (percent: number) =>
       window.count === 0 ? null : Number((window.percentileNs(percent) / 1e3).toPrecision(4));
-    frame.share.push(Number(service.pool.shares[b]!.toFixed(5)));
+    frame.share.push(Number(service.pool.held[b]!.toFixed(5)));
     frame.p50.push(us(50));
     frame.p99.push(us(99));
     frame.samples.push(window.count);
     window.reset();
-    const { flows, packets } = this.#balancer.datapath.traffic(service.first + b);
+    const { flows, held, packets } = this.#balancer.datapath.traffic(service.numbers[b]!);
     frame.flows.push(flows);
+    frame.held.push(held);
     frame.packets.push(packets);
     const signals = service.signals[b];
     if (signals) {
@@ -180,6 +237,10 @@ export class DashboardRecorder {
     }
     const obstacle = service.obstacles[b];
     if (obstacle !== undefined) frame.obstacles[b] = obstacle;
+    const state = service.states[b]!;
+    if (state !== 'ready') frame.states[b] = state;
+    const health = shownHealth(service.health[b]!);
+    if (health) frame.health[b] = health;
   }
 
   /** The latest decisions, the last first. */
@@ -202,7 +263,18 @@ type Filling = {
   [Key in keyof VipFrame]: VipFrame[Key] extends readonly (infer One)[] ? One[] : VipFrame[Key];
 } & {
   obstacles: Record<number, string>;
+  states: Record<number, 'drain' | 'maintenance'>;
+  health: Record<number, ShownHealth>;
 };
+
+const line = (name: 'about' | 'frame' | 'decisions', json: string): string => `{"${name}":${json}}\n`;
+
+/** What there is to say of a backend's health; undefined if it is up. */
+function shownHealth({ state, reason, ejected }: BackendHealth): ShownHealth | undefined {
+  if (state === 'down') return { state, reason };
+  if (ejected) return { state: 'ejected', reason: ejected.reason };
+  return state === 'up' ? undefined : { state, reason };
+}
 
 const emptyFrame = ({ generation, slotsMoved }: ServiceView, kind: string): Filling => ({
   kind,
@@ -213,9 +285,12 @@ const emptyFrame = ({ generation, slotsMoved }: ServiceView, kind: string): Fill
   p99: [],
   samples: [],
   flows: [],
+  held: [],
   packets: [],
   inFlight: [],
   oldestMs: [],
   retransmits: [],
   obstacles: {},
+  states: {},
+  health: {},
 });
