@@ -1,11 +1,13 @@
 import type { BalancerView, ServiceView } from '../../src/admin/view.ts';
 import { Pool } from '../../src/control/pool.ts';
 import { createPolicy } from '../../src/control/registry.ts';
-import { SampleMemory } from '../../src/datapath/capture/memory.ts';
-import type { Datapath, LiveWindow } from '../../src/datapath/datapath.ts';
+import type { SampleMemory } from '../../src/datapath/capture/memory.ts';
+import type { LiveWindow } from '../../src/datapath/datapath.ts';
+import type { BackendHealth, BackendHealth } from '../../src/health/health.ts';
 import { SignalMemory } from '../../src/latency/signal-memory.ts';
 import { parseEndpoint } from '../../src/net/address.ts';
 import { ns } from '../../src/units.ts';
+import { FakeDatapath, type FakeTraffic } from '../support/datapath.ts';
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -19,7 +21,7 @@ export interface Stage {
   readonly windows: readonly LiveWindow[];
   readonly packets: Record<string, number>;
   readonly flows: Record<string, number>;
-  readonly traffic: { packets: number; bytes: number; flows: number }[];
+  readonly traffic: readonly FakeTraffic[];
 }
 
 export interface StageOptions {
@@ -31,49 +33,41 @@ export interface StageOptions {
   readonly reason?: string;
 }
 
+const well: BackendHealth = { state: 'up', sinceNs: ns(1e9), check: 'tcp', reason: '', ejected: null };
+
+const healthy: BackendHealth = { state: 'up', sinceNs: ns(0), check: 'tcp', reason: '', ejected: null };
+
 export function aStage(options: StageOptions = {}): Stage {
   const { vips = ['10.0.0.1:80/tcp'], backends = ['10.0.0.11', '10.0.0.12'] } = options;
   const { kinds = ['handshake', 'request'], hasSignals = true, reason = '' } = options;
   const total = vips.length * backends.length;
-  const samples = new SampleMemory(total, kinds.length);
   const memory = new SignalMemory(total);
-  const packets: Record<string, number> = { tx: 0, no_backend: 0 };
-  const flows: Record<string, number> = { created: 0, idle: 0, samples_dropped: 0, active: 0 };
-  const traffic = Array.from({ length: total }, () => ({ packets: 0, bytes: 0, flows: 0 }));
-  const datapath: Datapath = {
-    name: 'capture',
-    mode: 'libpcap',
-    reason,
-    kinds,
-    slots: () => new Uint16Array(1),
-    window: (backend, kind) => samples.window(backend, kind),
-    histogram: (backend, kind) => samples.histogram(backend, kind),
-    signals: (backend) => memory.of(backend),
-    packets: () => packets,
-    flows: () => flows,
-    traffic: (backend) => traffic[backend]!,
-    poll: () => {},
-    obstacle: () => undefined,
-    notices: () => [],
-    listen: () => () => {},
-    close: () => {},
-  };
+  const datapath = new FakeDatapath(
+    vips.map((vip) => ({
+      endpoint: parseEndpoint(vip, 'vip'),
+      backends: backends.map((name) => ({ name })),
+    })),
+    { kinds, reason, signals: (backend) => memory.of(backend) },
+  );
   const ofPools: LiveWindow[] = [];
-  const services = vips.map((vip, v): Writable<ServiceView> => {
-    const first = v * backends.length;
-    const windows = kinds.map((_, k) => backends.map((_, b) => samples.window(first + b, k)));
+  const services = datapath.placed.map(({ vip: place, backends: numbers }, v): Writable<ServiceView> => {
+    const windows = kinds.map((_, k) => numbers.map((number) => datapath.window(number, k)));
     ofPools.push(...windows.flat());
     return {
-      vip: parseEndpoint(vip, 'vip'),
+      vip: parseEndpoint(vips[v]!, 'vip'),
       pool: new Pool({
         policy: createPolicy('shift'),
         backends: backends.map((name) => ({ name, weight: 1 })),
         kinds,
         windows,
       }),
-      first,
-      signals: hasSignals ? backends.map((_, b) => datapath.signals(first + b)) : [],
+      place,
+      numbers,
+      signals: hasSignals ? numbers.map((number) => datapath.signals(number)) : [],
+      states: backends.map(() => 'ready'),
+      health: backends.map(() => well),
       obstacles: backends.map(() => undefined),
+      weightOf: () => 1,
       generation: 0,
       slotsMoved: 0,
     };
@@ -87,7 +81,20 @@ export function aStage(options: StageOptions = {}): Stage {
     uptimeNs: 2.5e9,
     ticks: 2_500,
     ticksLate: 3,
+    reloads: { succeeded: 2, failed: 1, lastSucceeded: false, timeS: 1_700_000_000 },
+    pinned: true,
+    healthCounts: () => ({ passed: 7, failed: 3, ejections: 2, refuted: 1 }),
+    stateWriteFailures: 4,
     services,
   };
-  return { balancer, services, samples, signals: memory, windows: ofPools, packets, flows, traffic };
+  return {
+    balancer,
+    services,
+    samples: datapath.samples,
+    signals: memory,
+    windows: ofPools,
+    packets: datapath.reasons,
+    flows: datapath.events,
+    traffic: Array.from({ length: total }, (_, number) => datapath.traffic(number)),
+  };
 }

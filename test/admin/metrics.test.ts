@@ -66,8 +66,9 @@ describe('a scrape', () => {
     const stage = aStage({ vips: ['10.0.0.1:80/tcp', '[2001:db8::1]:443/udp'] });
     const other = stage.services[1]!;
     Object.assign(other, { obstacles: [undefined, 'no answer to ARP'], generation: 4, slotsMoved: 99 });
-    other.pool.shares.set([0.75, 0.25]);
-    stage.traffic[2] = { packets: 10, bytes: 1_000, flows: 1 };
+    other.pool.held.set([0.75, 0.25]);
+    Object.assign(other, { weightOf: (b: number) => 2 * b });
+    Object.assign(stage.traffic[2]!, { packets: 10, bytes: 1_000, flows: 1, held: 5 });
     const found = await values(stage);
     const vip = 'vip="[2001:db8::1]:443/udp"';
     expect(found.get(`inband_vip_generation{${vip}}`)).toBe(4);
@@ -76,7 +77,7 @@ describe('a scrape', () => {
     expect(found.get(`inband_backend_up{${vip},backend="10.0.0.11"}`)).toBe(1);
     expect(found.get(`inband_backend_up{${vip},backend="10.0.0.12"}`)).toBe(0);
     expect(found.get(`inband_backend_share_ratio{${vip},backend="10.0.0.11"}`)).toBe(0.75);
-    expect(found.get(`inband_backend_weight{${vip},backend="10.0.0.11"}`)).toBe(1);
+    expect(found.get(`inband_backend_weight{${vip},backend="10.0.0.12"}`)).toBe(2);
     expect(found.get(`inband_backend_packets_total{${vip},backend="10.0.0.11"}`)).toBe(10);
     expect(found.get(`inband_backend_bytes_total{${vip},backend="10.0.0.11"}`)).toBe(1_000);
     expect(found.get(`inband_backend_flows_total{${vip},backend="10.0.0.11"}`)).toBe(1);
@@ -243,7 +244,8 @@ describe('buckets', () => {
     const latency = fc.integer({ min: -1_000, max: 2 ** 36 });
     fc.assert(
       fc.property(fc.array(latency, { maxLength: 60 }), fc.nat({ max: 60 }), (latencies, cut) => {
-        const memory = new SampleMemory(1, 1);
+        const memory = new SampleMemory(1);
+        memory.begin(0);
         const counts = new BucketCounts(memory.histogram(0, 0));
         for (const [i, latencyNs] of latencies.entries()) {
           if (i === cut) counts.update();
@@ -277,7 +279,8 @@ describe('buckets', () => {
   });
 
   it('are left alone until there are enough samples', () => {
-    const memory = new SampleMemory(1, 1);
+    const memory = new SampleMemory(1);
+    memory.begin(0);
     const counts = new BucketCounts(memory.histogram(0, 0));
     memory.record(0, 0, 100, 1);
     counts.update(2);
