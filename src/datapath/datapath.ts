@@ -91,6 +91,8 @@ export interface DatapathOptions {
   readonly answerArp?: boolean;
   /** Directory of a BPF file system, of `xdp`: what is pinned there goes on without this process. */
   readonly pin?: string;
+  /** Whether it must be pinned: without a BPF file system it is not opened then, instead of running unpinned. */
+  readonly pinRequired?: boolean;
 }
 
 /** A window over samples that the datapath keeps adding to. */
@@ -139,6 +141,8 @@ export interface Datapath {
   readonly placed: readonly PlacedVip[];
   /** Whether it was running before this process: slots, flows and counters are as they were left. */
   readonly adopted: boolean;
+  /** Where it is pinned; undefined where it ends with this process. */
+  readonly pinned?: string | undefined;
   readonly capacity: DatapathCapacity;
   /**
    * Takes other vips and backends in place of those before. Flows of what stays keep their backend. All slots of a new vip

@@ -61,7 +61,7 @@ export function carrySignals(from: ArrayBuffer, to: ArrayBuffer, shapes: readonl
 export function carryHistograms(from: ArrayBuffer, to: ArrayBuffer, shapes: readonly [Shape, Shape]): void {
   const [before, after] = shapes;
   const { fields, size } = inbandHistogram;
-  const kindsOf = ({ kindPlaces }: Shape) => kindPlaces.filter((place) => place >= 0).length;
+  const kindCount = ({ kindPlaces }: Shape) => kindPlaces.filter((place) => place >= 0).length;
   const both = before.kindPlaces.flatMap((place, kind) => {
     const other = after.kindPlaces[kind]!;
     return place < 0 || other < 0 ? [] : [[place, other] as const];
@@ -70,8 +70,8 @@ export function carryHistograms(from: ArrayBuffer, to: ArrayBuffer, shapes: read
   const [oldLong, nextLong] = [u64(from), u64(to)];
   for (const [a, b] of cellsTo(before, after)) {
     for (const [place, other] of both) {
-      const source = (a * kindsOf(before) + place) * size;
-      const target = (b * kindsOf(after) + other) * size;
+      const source = (a * kindCount(before) + place) * size;
+      const target = (b * kindCount(after) + other) * size;
       const long = (field: 'count' | 'sumNs' | 'lastNs' | 'lastTimeNs') => [
         (source + fields[field].offset) / 8,
         (target + fields[field].offset) / 8,

@@ -21,12 +21,17 @@ import { FrameSender } from './frame-sender.ts';
 import type { InterfaceName } from './native.ts';
 import { interfaces } from './neighbours.ts';
 import { NextHops } from './next-hops.ts';
-import { type Attachment, XdpProgram, type XdpSample, type XdpVip } from './program.ts';
+import { isInBpffs, removePins, removeStalePins } from './pins.ts';
+import type { XdpProgram, XdpSample, XdpVip } from './program.ts';
 import { Sweeper } from './sweeper.ts';
+import { type Installed, install } from './take-over.ts';
 
 /** How often the ring of samples is emptied while somebody listens, and that of answers to probes. */
 const drainMs = 5;
 const probesMs = 10;
+/** How long next hops of the process before are gone by where none is found: an address is asked for again meanwhile. */
+const believedMs = 3_000;
+const endsWithProcess = 'forwarding ends with this process';
 /** An Ethernet header, as probes get one. */
 const headerBytes = 14;
 const typeIpv4 = 0x0800;
@@ -36,7 +41,8 @@ export class XdpDatapath implements Datapath {
   readonly name = 'xdp';
   readonly mode: string;
   readonly reason: string;
-  readonly adopted = false;
+  readonly adopted: boolean;
+  readonly pinned: string | undefined;
   readonly #options: DatapathOptions;
   readonly #program: XdpProgram;
   readonly #hops = new NextHops([]);
@@ -48,35 +54,54 @@ export class XdpDatapath implements Datapath {
   #drain: NodeJS.Timeout | undefined;
   #probes: NodeJS.Timeout | undefined;
   #sender: FrameSender | undefined;
+  #notices: string[];
+  /** Backends that the process before could reach, while this one has not found out; and until when they are believed. */
+  readonly #believed = new Set<number>();
+  readonly #believedUntilMs = performance.now() + believedMs;
 
-  private constructor(program: XdpProgram, options: DatapathOptions, attachment: Attachment) {
+  private constructor(installed: Installed, options: DatapathOptions, notices: readonly string[]) {
+    const { program, attachment, adopted } = installed;
     this.#program = program;
     this.#options = options;
     this.mode = attachment.mode;
     this.reason = attachment.reason;
+    this.adopted = adopted;
+    this.pinned = options.pin;
+    this.#notices = [...notices, ...installed.notices];
+    for (const { number } of program.members) if (program.isRouted(number)) this.#believed.add(number);
     this.#sweeper = new Sweeper(program);
     this.#follow();
   }
 
   /**
-   * Loads the program and attaches it; packets to the vips are dropped until their slots are written.
-   * @throws InbandError `USAGE` for what it cannot do, `ENVIRONMENT` without the interface, and as `XdpProgram` does
+   * Loads the program and attaches it; packets to the vips are dropped until their slots are written. With `pin`, it takes
+   * the place of the one that runs there, if one does: slots, flows and counters are as they were left.
+   * @throws InbandError `USAGE` for what it cannot do, `ENVIRONMENT` without the interface, and as `install` does
    */
   static open(options: DatapathOptions): XdpDatapath {
     const vips = xdpVips(options.vips, options);
     const target = interfaceOf(options.interface);
-    const program = XdpProgram.load({
-      flows: options.flows,
-      vips,
-      timeoutsNs: options.timeoutsNs,
-      epochNs: options.epochNs,
-      cliff: options.cliff,
-      samplesPerPrefix: samplesPerPrefixDefault,
-    });
+    const { pin, ...unpinned } = options;
+    const isPinned = pin !== undefined && (options.pinRequired === true || isInBpffs(pin));
+    if (isPinned) removeStalePins();
+    const installed = install(
+      {
+        flows: options.flows,
+        vips,
+        timeoutsNs: options.timeoutsNs,
+        epochNs: options.epochNs,
+        cliff: options.cliff,
+        samplesPerPrefix: samplesPerPrefixDefault,
+      },
+      target,
+      isPinned ? pin : undefined,
+    );
     try {
-      return new XdpDatapath(program, options, program.attach(target));
+      const notices =
+        isPinned || pin === undefined ? [] : [`${pin} is in no BPF file system: ${endsWithProcess}`];
+      return new XdpDatapath(installed, isPinned ? options : unpinned, notices);
     } catch (error) {
-      program.close();
+      installed.program.close();
       throw error;
     }
   }
@@ -145,18 +170,20 @@ export class XdpDatapath implements Datapath {
     for (const hop of this.#hops.poll(nowMs)) {
       for (const backend of this.#numbersAt[hop]!) this.#route(backend, hop);
     }
+    if (this.#believed.size > 0 && nowMs >= this.#believedUntilMs) this.#stopBelieving();
     this.#sweeper.poll(nowMs);
     if (this.#program.release(nowMs).length > 0) this.#follow();
   }
 
   obstacle(backend: number): string | undefined {
     const way = this.#hops.ways[this.#hopOf.get(backend)!]!;
-    return typeof way === 'string' ? way : undefined;
+    return typeof way === 'string' && !this.#believed.has(backend) ? way : undefined;
   }
 
-  /** All that can go wrong is a state of the interface or of a backend. */
   notices(): readonly string[] {
-    return [];
+    const notices = this.#notices;
+    this.#notices = [];
+    return notices;
   }
 
   listen(listener: (samples: readonly SampleRecord[]) => void): () => void {
@@ -196,7 +223,16 @@ export class XdpDatapath implements Datapath {
   }
 
   detach(): void {
+    // By the link and not by its pin, as this process may have become a user that may not remove pins.
+    this.#program.link?.detach();
     this.close();
+    if (this.pinned === undefined) return;
+    try {
+      removePins(this.pinned);
+    } catch (error) {
+      // What is left is of no interface, and whoever may remove it does so when a load balancer starts there.
+      if (!(error instanceof InbandError)) throw error;
+    }
   }
 
   /** Looks after the next hops of all backends that have a number; those that are known count at once. */
@@ -222,7 +258,18 @@ export class XdpDatapath implements Datapath {
 
   #route(backend: number, hop: number): void {
     const way = this.#hops.ways[hop]!;
+    if (typeof way !== 'string') this.#believed.delete(backend);
+    else if (this.#believed.has(backend)) return;
     this.#program.setBackend(backend, typeof way === 'string' ? undefined : way);
+  }
+
+  #stopBelieving(): void {
+    const believed = [...this.#believed];
+    this.#believed.clear();
+    for (const backend of believed) {
+      const hop = this.#hopOf.get(backend);
+      if (hop !== undefined) this.#route(backend, hop);
+    }
   }
 
   #handOn(): void {

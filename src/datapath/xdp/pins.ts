@@ -44,25 +44,29 @@ export function isInBpffs(directory: string): boolean {
   return statfsSync(path).type === bpffsMagic;
 }
 
+function checkBpffs(directory: string): void {
+  if (isInBpffs(directory)) return;
+  throw new InbandError('ENVIRONMENT', `--pin: ${directory} is not in a bpf file system`, {
+    hint: 'give a directory under /sys/fs/bpf, which is mounted by: mount -t bpf bpf /sys/fs/bpf',
+  });
+}
+
 /**
  * Makes a pin directory that only its owner reads.
  * @throws InbandError `ENVIRONMENT` outside of bpffs or when it holds something else, `PERMISSION`
  */
 export function makePinDirectory(directory: string): void {
-  if (!isInBpffs(directory)) {
-    throw new InbandError('ENVIRONMENT', `--pin: ${directory} is not in a bpf file system`, {
-      hint: `give a directory under /sys/fs/bpf, which is mounted by: mount -t bpf bpf /sys/fs/bpf`,
-    });
-  }
+  checkBpffs(directory);
   withFiles(directory, () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
 }
 
 /**
  * Numbers of generations that a directory has, ascending, and whether it has a link; undefined when it is not there.
- * @throws InbandError `ENVIRONMENT` when it is no directory, or holds what no load balancer puts there
+ * @throws InbandError `ENVIRONMENT` when it is no directory in bpffs, or holds what no load balancer puts there
  */
 export function readPinDirectory(directory: string): { generations: number[]; hasLink: boolean } | undefined {
   if (!existsSync(directory)) return undefined;
+  checkBpffs(directory);
   const names = withFiles(directory, () => readdirSync(directory));
   const foreign = names.find((name) => name !== linkName && !isGeneration(name));
   if (foreign !== undefined) {
@@ -146,16 +150,30 @@ export function removeStalePins(root: string = pinRoot): string[] {
   });
 }
 
+/** The directory under the root that has the link of an interface of this network namespace; undefined if none does. */
+export function findPinDirectory(ifindex: number, root: string = pinRoot): string | undefined {
+  if (!existsSync(root)) return undefined;
+  const suffix = `-${statSync('/proc/self/ns/net').ino}`;
+  const own = withFiles(root, () => readdirSync(root)).filter((name) => name.endsWith(suffix));
+  return own.map((name) => join(root, name)).find((directory) => linkOf(directory) === ifindex);
+}
+
+/** Index of the interface that is linked in a directory; 0 when it is gone, undefined without a link. */
+function linkOf(directory: string): number | undefined {
+  if (!readPinDirectory(directory)?.hasLink) return undefined;
+  const link = XdpLink.open(linkPath(directory));
+  try {
+    return link.info().ifindex;
+  } finally {
+    link.close();
+  }
+}
+
 function isStale(directory: string): boolean {
   const found = readPinDirectory(directory);
   if (!found) return false;
   if (!found.hasLink) return Date.now() - statSync(directory).mtimeMs > unfinishedMs;
-  const link = XdpLink.open(linkPath(directory));
-  try {
-    return link.info().ifindex === 0;
-  } finally {
-    link.close();
-  }
+  return linkOf(directory) === 0;
 }
 
 /** Runs calls of `node:fs` on pins. @throws InbandError `PERMISSION` or `ENVIRONMENT` in place of what they throw */

@@ -2,7 +2,7 @@ import { InbandError } from '../../errors.ts';
 import { inbandMember, inbandMemberFlag } from '../../generated/layout.ts';
 import { vipSeedIpv4 } from '../../maglev/hash.ts';
 import { formatAddress, formatEndpoint } from '../../net/address.ts';
-import { type Fate, noBackend, type PlacedVip } from '../datapath.ts';
+import { type Fate, type LiveEstimator, noBackend, type PlacedVip } from '../datapath.ts';
 import type { XdpVip } from './setup.ts';
 import { SlotSpace } from './slot-space.ts';
 import { VipEntries, type VipEntry } from './vip-entries.ts';
@@ -31,6 +31,7 @@ interface OwnMember extends Member {
 interface OwnVip extends VipEntry {
   isGone: boolean;
   lostFlows: Fate;
+  estimator: LiveEstimator;
   readonly place: number;
   /** By address. */
   readonly members: Map<number, OwnMember>;
@@ -193,6 +194,7 @@ export class Places {
         if (!member.isGone && !wanted.has(member.address))
           lost.push({ number: this.#setGone(member, true).number, fate: vip.lostFlows ?? 'keep' });
       }
+      this.#measureBy(own, vip.estimator ?? 'auto');
       this.#publish(own, vip.lostFlows ?? 'keep', !known);
     }
     for (const vip of this.#vips.values()) {
@@ -258,6 +260,13 @@ export class Places {
     vip.lostFlows = lostFlows;
     if (isNew) this.#entries.put(vip.place, vip);
     else this.#entries.mark(vip.place, false, lostFlows);
+  }
+
+  /** What new flows of a vip are measured by. */
+  #measureBy(vip: OwnVip, estimator: LiveEstimator): void {
+    if (vip.estimator === estimator) return;
+    vip.estimator = estimator;
+    this.#entries.setEstimator(vip.place, estimator);
   }
 
   #add(vip: OwnVip, address: number, number: number): void {

@@ -19,6 +19,7 @@ import type { DatapathCapacity, Fate, FlowRecord, PlacedVip, ProbeSource } from 
 import { addon } from './addon.ts';
 import { XdpCounters } from './counters.ts';
 import { FlowScan } from './flow-scan.ts';
+import type { Inheritance } from './inherit.ts';
 import {
   BpfObject,
   type InterfaceName,
@@ -28,6 +29,7 @@ import {
   type XdpLink,
   type XdpMode,
 } from './native.ts';
+import type { PinnedProgram } from './pinned.ts';
 import { type Member, Places } from './places.ts';
 import { ProbeReader } from './probes.ts';
 import { SampleReader, type XdpSample } from './samples.ts';
@@ -47,7 +49,7 @@ export type { Member } from './places.ts';
 export type { XdpSample } from './samples.ts';
 export type { XdpProgramOptions, XdpVip } from './setup.ts';
 
-const programName = 'inband';
+export const programName = 'inband';
 const sweepName = 'sweep';
 
 const interfaceMask = 2 ** inbandHop.interfaceBits - 1;
@@ -105,7 +107,7 @@ export class XdpProgram {
   private constructor(object: BpfObject, options: XdpProgramOptions) {
     this.#object = object;
     this.#options = options;
-    this.kinds = kindsOf(options.vips).map((kind) =>
+    this.kinds = kindsOf(options).map((kind) =>
       kind === 'ensemble' ? `ensemble:${options.cliff}:backend` : kind,
     );
     const words = (map: string) => new Uint32Array(object.memory(map));
@@ -139,22 +141,29 @@ export class XdpProgram {
   }
 
   /**
-   * Loads the program with all of its memory; no packet reaches it before `attach`.
+   * Loads the program with all of its memory; no packet reaches it before `attach`, or `succeed`.
    * @param build `inband`, or `inband_test`, which takes time and CPU from the globals `test_now_ns` and `test_cpu`
+   * @param inheritance what it takes over from the program that runs, with the vips of that one until `configure`
    * @throws InbandError `LIMIT`, `USAGE` or `CONFIG_INVALID` for options, `NATIVE_MISSING`, `PERMISSION`, `BPF_FAILED`.
    */
-  static load(options: XdpProgramOptions, build: 'inband' | 'inband_test' = 'inband'): XdpProgram {
+  static load(
+    options: XdpProgramOptions,
+    build: 'inband' | 'inband_test' = 'inband',
+    inheritance?: Inheritance,
+  ): XdpProgram {
     checkOptions(options);
     const cpus = addon().possibleCpus;
-    const sizes = mapSizes(options, cpus);
+    const sizes = inheritance?.sizes ?? mapSizes(options, cpus);
     const object = BpfObject.load(`${nativeDirectory}${build}.bpf.o`, {
       maxEntries: sizes,
       globals: { config: encodeConfig(options, sizes, cpus) },
+      ...(inheritance && { reuse: inheritance.reuse }),
     });
     try {
       checkAbi(object);
+      inheritance?.fill(object);
       const program = new XdpProgram(object, options);
-      program.configure(options.vips);
+      if (!inheritance) program.configure(options.vips);
       return program;
     } catch (error) {
       object.close();
@@ -183,8 +192,8 @@ export class XdpProgram {
    */
   configure(vips: readonly XdpVip[]): readonly PlacedVip[] {
     checkVips(vips);
-    const known = new Set<string>(kindsOf(this.#options.vips));
-    const unknown = kindsOf(vips).find((kind) => !known.has(kind));
+    const known = new Set<string>(kindsOf(this.#options));
+    const unknown = kindsOf({ vips }).find((kind) => !known.has(kind));
     if (unknown) throw new InbandError('LIMIT', `the program was not made for samples of kind ${unknown}`);
     const plan = this.#places.plan(vips);
     for (const number of plan.added) this.#clear(number);
@@ -328,12 +337,27 @@ export class XdpProgram {
     }
   }
 
+  /**
+   * Takes the place of the program that a link holds, between two packets.
+   * @throws InbandError `HOOK_TAKEN` when that is another one than `expected`
+   */
+  succeed(link: XdpLink, expected: PinnedProgram): void {
+    this.#object.replaceIn(link, programName, expected);
+    this.#link = link;
+  }
+
+  /** What holds it on its interface; undefined while it is on none. */
+  get link(): XdpLink | undefined {
+    return this.#link;
+  }
+
+  /** Lets go of the link: unless that is pinned, the program leaves its interface. */
   detach(): void {
     this.#link?.close();
     this.#link = undefined;
   }
 
-  /** Detaches, and unloads everything: all views become empty. */
+  /** Detaches, and unloads everything that is not pinned: all views become empty. */
   close(): void {
     this.detach();
     this.#samples.close();

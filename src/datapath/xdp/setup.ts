@@ -39,6 +39,8 @@ export interface XdpProgramOptions {
   readonly vips: readonly XdpVip[];
   /** Room for vips and backends to come; by `capacityFor` unless it says. */
   readonly capacity?: XdpCapacity;
+  /** What flows that are there already are measured by, beside those of the vips. */
+  readonly estimators?: readonly LiveEstimator[];
   /** Of `ensemble`: 2 to 7, increasing. */
   readonly timeoutsNs: readonly Ns[];
   readonly epochNs: Ns;
@@ -102,17 +104,39 @@ const kindsByEstimator: Readonly<Record<LiveEstimator, readonly Kind[]>> = {
 
 const estimatorOf = ({ estimator = 'auto' }: XdpVip): LiveEstimator => estimator;
 
-/** Whether a vip's flows are measured by `auto`. */
-export const hasAuto = (vips: readonly XdpVip[]): boolean => vips.some((vip) => estimatorOf(vip) === 'auto');
+/** What measures any flow. */
+type Measured = Pick<XdpProgramOptions, 'vips' | 'estimators'>;
 
-/** Kinds of samples that a program with these vips takes; their order is that of their histograms. */
-export function kindsOf(vips: readonly XdpVip[]): Kind[] {
-  const taken = new Set(vips.flatMap((vip) => kindsByEstimator[estimatorOf(vip)]));
+const estimatorsOf = ({ vips, estimators = [] }: Measured): Set<LiveEstimator> =>
+  new Set([...estimators, ...vips.map(estimatorOf)]);
+
+/** Whether flows are measured by `auto`. */
+const hasAuto = (measured: Measured): boolean => estimatorsOf(measured).has('auto');
+
+/** Kinds of samples that a program takes; their order is that of their histograms. */
+export function kindsOf(measured: Measured): Kind[] {
+  const taken = new Set([...estimatorsOf(measured)].flatMap((estimator) => kindsByEstimator[estimator]));
   return (Object.keys(inbandKind) as Kind[]).filter((kind) => taken.has(kind));
+}
+
+/** Where each kind is among those that a program takes, by its number; -1 where it is not. */
+export function kindPlacesOf(measured: Measured): number[] {
+  const kinds = kindsOf(measured);
+  return Object.entries(inbandKind)
+    .filter(([name]) => name !== 'count')
+    .sort(([, a], [, b]) => a - b)
+    .map(([name]) => kinds.indexOf(name as Kind));
 }
 
 /** Sets of the flow table. */
 export const setCount = (flows: number): number => Math.ceil((flows * linesPerFlow) / inbandLimit.ways);
+
+/** Flows that a table of so many sets is made for. */
+export const flowsOf = (sets: number): number => Math.floor((sets * inbandLimit.ways) / linesPerFlow);
+
+/** Vips that a table of so many places is made for. */
+export const vipsIn = (places: number): number =>
+  Math.min(inbandLimit.vipsMax, Math.floor(places / placesPerVip));
 
 /** Room for these vips and backends, and for as many more. */
 export function capacityFor(vips: readonly XdpVip[]): XdpCapacity {
@@ -184,11 +208,11 @@ export function mapSizes(options: XdpProgramOptions, cpus: number): MapSizes {
     flows: setCount(flows),
     counters: rows,
     ended: rows * backends,
-    signals: hasAuto(vips) ? rows * backends : 1,
+    signals: hasAuto(options) ? rows * backends : 1,
     traffic: rows * backends,
-    gap_counts: hasAuto(vips) ? cpus * backends : 1,
+    gap_counts: hasAuto(options) ? cpus * backends : 1,
     prefixes: cpus,
-    histograms: Math.max(1, rows * backends * kindsOf(vips).length),
+    histograms: Math.max(1, rows * backends * kindsOf(options).length),
   };
 }
 
@@ -220,7 +244,7 @@ export function encodeConfig(options: XdpProgramOptions, sizes: MapSizes, cpus: 
   view.setUint32(fields.cliffShift.offset, cliffAddends[cliff].shift, true);
   view.setUint32(fields.prefixSeed.offset, Number(secret[0]! & 0xffffffffn), true);
   view.setUint32(fields.samplesPerPrefix.offset, options.samplesPerPrefix ?? 0, true);
-  const kinds = kindsOf(options.vips);
+  const kinds = kindsOf(options);
   view.setUint32(fields.kindCount.offset, kinds.length, true);
   bytes.fill(inbandKind.count, fields.kindPlaces.offset, fields.kindPlaces.offset + fields.kindPlaces.count);
   for (const [place, kind] of kinds.entries()) bytes[fields.kindPlaces.offset + inbandKind[kind]] = place;

@@ -120,6 +120,10 @@ export class VipEntries {
     this.#view.setUint8(at + fields.flags.offset, isGone ? inbandVipFlag.gone : 0);
   }
 
+  setEstimator(place: number, estimator: LiveEstimator): void {
+    this.#view.setUint8(place * size + fields.estimator.offset, inbandEstimator[estimator]);
+  }
+
   /** Takes a vip out. */
   remove(place: number): void {
     const left = BigInt(inbandPlace.left) << BigInt(8 * fields.proto.offset);
