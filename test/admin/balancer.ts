@@ -3,7 +3,7 @@ import { Pool } from '../../src/control/pool.ts';
 import { createPolicy } from '../../src/control/registry.ts';
 import type { SampleMemory } from '../../src/datapath/capture/memory.ts';
 import type { LiveWindow } from '../../src/datapath/datapath.ts';
-import type { BackendHealth, BackendHealth } from '../../src/health/health.ts';
+import type { BackendHealth } from '../../src/health/health.ts';
 import { SignalMemory } from '../../src/latency/signal-memory.ts';
 import { parseEndpoint } from '../../src/net/address.ts';
 import { ns } from '../../src/units.ts';
@@ -34,8 +34,6 @@ export interface StageOptions {
 }
 
 const well: BackendHealth = { state: 'up', sinceNs: ns(1e9), check: 'tcp', reason: '', ejected: null };
-
-const healthy: BackendHealth = { state: 'up', sinceNs: ns(0), check: 'tcp', reason: '', ejected: null };
 
 export function aStage(options: StageOptions = {}): Stage {
   const { vips = ['10.0.0.1:80/tcp'], backends = ['10.0.0.11', '10.0.0.12'] } = options;
