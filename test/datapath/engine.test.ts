@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Engine } from '../../src/datapath/engine.ts';
+import { BackendConditions } from '../../src/datapath/conditions.ts';
+import { noBackend } from '../../src/datapath/datapath.ts';
+import { answered, Engine, refused, unroutable } from '../../src/datapath/engine.ts';
 import { FlowTable, flowClosing, flowEstablished, flowNew, flowsMin } from '../../src/flow/table.ts';
 import { seededSecret } from '../../src/flow/tabulation.ts';
 import { EnsembleTimeout } from '../../src/latency/ensemble.ts';
@@ -31,7 +33,12 @@ interface Sample {
 }
 
 /** An engine whose new flows go to `world.next`, and all that it says. */
-function aWorld(estimators: Estimator[] = [], capacity = flowsMin, limit?: PrefixLimit) {
+function aWorld(
+  estimators: Estimator[] = [],
+  capacity = flowsMin,
+  limit?: PrefixLimit,
+  conditions?: BackendConditions,
+) {
   const flows = new FlowTable(capacity, seededSecret(1));
   const samples: Sample[] = [];
   const assigned: number[] = [];
@@ -48,6 +55,7 @@ function aWorld(estimators: Estimator[] = [], capacity = flowsMin, limit?: Prefi
       samples.push({ kind: engine.kinds[kind]!, latencyNs, srcPort, vip, backend, now });
     },
     limit,
+    conditions?.bits,
   );
   /** Forwards one packet and returns its backend. */
   const send = (sent: Sent): number => {
@@ -310,6 +318,205 @@ describe('a full table', () => {
     expect(samples).toEqual([]);
     expect(send({ srcPort: 1 })).toBe(0);
     expect(samples).toHaveLength(1);
+  });
+});
+
+/** A world of backends 0 to 9, all of which can be reached; `flow` is one of backend 0, and new ones go to 5. */
+function aWorldOfConditions(estimators: Estimator[] = []) {
+  const conditions = new BackendConditions();
+  for (let backend = 0; backend < 10; backend++) conditions.setReachable(backend, true);
+  const made = aWorld(estimators, flowsMin, undefined, conditions);
+  made.send({ flags: tcpSyn, seq: 7 });
+  made.send({});
+  const { flow } = made.engine;
+  made.world.next = 5;
+  return { ...made, conditions, flow };
+}
+
+describe('a backend that cannot be reached', () => {
+  it('gets nothing, and its flows are as they were once it can be', () => {
+    const scripted = new Scripted();
+    const { conditions, send, flows, flow, engine } = aWorldOfConditions([scripted]);
+    conditions.setReachable(0, false);
+    const { length } = scripted.seen;
+    expect(send({ now: 5e9 })).toBe(unroutable);
+    expect(send({ now: 5e9, flags: tcpFin | tcpAck })).toBe(unroutable);
+    expect(send({ now: 5e9, flags: tcpRst })).toBe(unroutable);
+    expect(engine.flow).toBe(-1);
+    expect(scripted.seen).toHaveLength(length);
+    expect([flows.lastNs[flow], flows.state(flow), flows.active]).toEqual([0, flowEstablished, 1]);
+    conditions.setReachable(0, true);
+    expect(send({ now: 6e9 })).toBe(0);
+  });
+
+  it('begins no flow', () => {
+    const { conditions, send, flows } = aWorldOfConditions();
+    conditions.setReachable(5, false);
+    expect(send({ srcPort: 1, flags: tcpSyn })).toBe(unroutable);
+    expect(flows.active).toBe(1);
+  });
+
+  it('ends a flow that would begin anew there', () => {
+    const { conditions, send, flows } = aWorldOfConditions();
+    conditions.setReachable(5, false);
+    expect(send({ flags: tcpSyn, seq: 8 })).toBe(unroutable);
+    expect(flows.counters).toMatchObject({ created: 1, reopened: 1 });
+    expect(flows.active).toBe(0);
+  });
+
+  it('is what a slot without a backend is', () => {
+    const { world, send } = aWorldOfConditions();
+    world.next = noBackend;
+    expect(send({ srcPort: 1, flags: tcpSyn })).toBe(unroutable);
+    expect(send({})).toBe(0);
+  });
+});
+
+describe('a lost backend', () => {
+  it('keeps its flows where that is their fate', () => {
+    const { conditions, send, flows } = aWorldOfConditions();
+    conditions.setFate(0, 'resteer');
+    conditions.setFate(0, 'keep');
+    expect(send({})).toBe(0);
+    expect(flows.counters.resteered).toBe(0);
+  });
+
+  it('keeps them, whatever their fate, while their slot names it', () => {
+    const { conditions, send, world, flows } = aWorldOfConditions();
+    world.next = 0;
+    for (const fate of ['resteer', 'reset'] as const) {
+      conditions.setFate(0, fate);
+      expect(send({})).toBe(0);
+      expect(send({ srcPort: 99, flags: tcpSyn })).toBe(0);
+    }
+    conditions.setReachable(0, false);
+    expect(send({})).toBe(unroutable);
+    expect(flows.counters).toMatchObject({ created: 2, resteered: 0 });
+  });
+
+  it('has its flows begin anew with their next packet, of which they then are', () => {
+    const scripted = new Scripted();
+    const { conditions, send, flows } = aWorldOfConditions([scripted]);
+    conditions.setFate(0, 'resteer');
+    scripted.seen.length = 0;
+    expect([send({}), send({})]).toEqual([5, 5]);
+    expect(scripted.seen).toEqual(['open 0', 'observe 0 to 5']);
+    expect(flows.counters).toMatchObject({ created: 2, resteered: 1, reopened: 0 });
+    expect(flows.active).toBe(1);
+  });
+
+  it('has them end where there is no other', () => {
+    const { conditions, send, world, flows } = aWorldOfConditions();
+    conditions.setFate(0, 'resteer');
+    world.next = noBackend;
+    expect(send({})).toBe(unroutable);
+    expect(flows.counters).toMatchObject({ created: 1, resteered: 1 });
+    expect(flows.active).toBe(0);
+  });
+
+  it('gets the resets of their clients', () => {
+    for (const fate of ['resteer', 'reset'] as const) {
+      const { conditions, send, flows } = aWorldOfConditions();
+      conditions.setFate(0, fate);
+      expect(send({ flags: tcpRst })).toBe(0);
+      expect(flows.counters).toMatchObject({ closed: 1, resteered: 0 });
+    }
+  });
+
+  it('has segments answered until the client is silent, and none of them reach another', () => {
+    const { conditions, send, flows, flow, engine } = aWorldOfConditions();
+    conditions.setFate(0, 'reset');
+    for (const now of [1e9, 10e9, 20e9]) {
+      expect(send({ now })).toBe(answered);
+      expect(engine.flow).toBe(flow);
+      expect([flows.state(flow), flows.lastNs[flow]]).toEqual([flowClosing, now]);
+    }
+    expect(send({ now: 20e9, flags: tcpSyn | tcpAck })).toBe(answered);
+    expect(send({ now: 31e9 })).toBe(5);
+    expect(flows.counters).toMatchObject({ created: 2, idle: 1, resteered: 0 });
+  });
+
+  it('has no SYN answered by a reset: it begins elsewhere', () => {
+    const { conditions, send, flows } = aWorldOfConditions();
+    conditions.setFate(0, 'reset');
+    expect(send({ flags: tcpSyn, seq: 7 })).toBe(5);
+    expect(flows.counters).toMatchObject({ resteered: 1, reopened: 0 });
+    conditions.setFate(5, 'reset');
+    expect(send({ flags: tcpSyn, seq: 8 })).toBe(5);
+    expect(flows.counters).toMatchObject({ resteered: 1, reopened: 1 });
+  });
+
+  it('has UDP flows begin anew where those of TCP are reset', () => {
+    const { conditions, send, world, flows } = aWorldOfConditions();
+    world.next = 1;
+    send({ srcPort: 9, proto: 'udp', vip: 1 });
+    world.next = 5;
+    conditions.setFate(1, 'reset');
+    expect(send({ srcPort: 9, proto: 'udp', vip: 1 })).toBe(5);
+    expect(flows.counters.resteered).toBe(1);
+  });
+
+  it('makes estimators count pauses from the segments that were answered', () => {
+    const size = { flows: flowsMin, backends: 10 };
+    const timeoutsNs = [10, 100].map(ns);
+    const ensemble = new EnsembleTimeout(
+      { timeoutsNs, epochNs: ns(1000), cliff: 'smooth', counts: 'backend' },
+      size,
+    );
+    const { conditions, send, samples } = aWorldOfConditions([ensemble, new FixedTimeout(ns(50), size)]);
+    conditions.setFate(0, 'reset');
+    expect(send({ now: 60 })).toBe(answered);
+    conditions.setFate(0, 'keep');
+    send({ now: 65 });
+    expect(samples).toEqual([]);
+    send({ now: 120 });
+    expect(samples.map(({ kind, latencyNs }) => [kind, latencyNs])).toEqual([['fixed:50ns', 120]]);
+  });
+});
+
+describe('a vip that takes no new flows', () => {
+  it('refuses them, and keeps those it has', () => {
+    const { send, world, flows } = aWorldOfConditions();
+    world.next = refused;
+    expect(send({ srcPort: 1, flags: tcpSyn })).toBe(refused);
+    expect(send({ flags: tcpAck })).toBe(0);
+    expect(flows.active).toBe(1);
+    expect(send({ flags: tcpSyn, seq: 8 })).toBe(refused);
+    expect(flows.active).toBe(0);
+  });
+
+  it('has flows of lost backends answered, or ended and refused', () => {
+    const { send, world, conditions, flows } = aWorldOfConditions();
+    world.next = refused;
+    conditions.setFate(0, 'reset');
+    expect(send({})).toBe(answered);
+    conditions.setFate(0, 'resteer');
+    expect(send({})).toBe(refused);
+    expect(flows.counters.resteered).toBe(1);
+  });
+});
+
+describe('conditions', () => {
+  it('fate and reach do not touch each other', () => {
+    const conditions = new BackendConditions();
+    conditions.setFate(3, 'reset');
+    conditions.setReachable(3, true);
+    conditions.setReachable(3, false);
+    expect([conditions.lost[3], conditions.lostCount]).toEqual([1, 1]);
+    conditions.setFate(3, 'resteer');
+    conditions.setReachable(3, true);
+    expect(conditions.lostCount).toBe(1);
+    conditions.setFate(3, 'keep');
+    expect([conditions.bits[3], conditions.lost[3], conditions.lostCount]).toEqual([0, 0, 0]);
+  });
+
+  it('are of backends only: where there is none nothing can be sent', () => {
+    const conditions = new BackendConditions();
+    for (const number of [-1, noBackend, 70_000, Number.NaN]) {
+      expect(() => conditions.setReachable(number, true)).toThrow(RangeError);
+      expect(() => conditions.setFate(number, 'keep')).toThrow(RangeError);
+    }
+    expect(conditions.bits[noBackend]).not.toBe(0);
   });
 });
 

@@ -32,7 +32,7 @@ const isPast = ({ state, lastNs }: Line, now: number) =>
 
 const step = fc.record({
   key: fc.nat(47),
-  action: fc.constantFrom('open', 'open', 'open', 'establish', 'establish', 'close', 'remove'),
+  action: fc.constantFrom('open', 'open', 'open', 'establish', 'establish', 'close', 'remove', 'sweep'),
   // Every time is another, so that the flow idle longest is always one.
   wait: fc.oneof(
     { weight: 20, arbitrary: fc.constant(1) },
@@ -101,6 +101,17 @@ class Checked {
     return this.lines.delete(key);
   }
 
+  /** Backends are the numbers of steps: those of every third are lost. */
+  sweep(now: number): void {
+    const lost = Uint8Array.from({ length: 200 }, (_, backend) => (backend % 3 === 0 ? 1 : 0));
+    this.table.sweep(0, this.table.used, ns(now), lost);
+    for (const [key, line] of this.lines) {
+      if (!isPast(line, now) && !(line.backend % 3 === 0 && now - line.lastNs > closingNs)) continue;
+      this.lines.delete(key);
+      this.counters.idle++;
+    }
+  }
+
   check(): void {
     expect(this.table.active).toBe(this.lines.size);
     expect(this.table.counters).toEqual(this.counters);
@@ -123,6 +134,10 @@ it('it does what a map with the same rules does', () => {
       let now = 0;
       steps.forEach(({ key, action, wait }, i) => {
         now += wait;
+        if (action === 'sweep') {
+          checked.sweep(now);
+          return;
+        }
         const line = checked.find(key, now);
         if (!line) {
           if (action === 'open') checked.insert(key, now, i, ~i);

@@ -4,6 +4,7 @@ import {
   flowClosing,
   flowEstablished,
   flowNew,
+  flowNone,
   flowsMax,
   flowsMin,
   flowTimeoutsDefault,
@@ -88,7 +89,9 @@ describe('flows', () => {
     expect(again).toBe(flow);
     expect(table.state(again)).toBe(flowNew);
     table.remove(again, 'reopened');
-    expect(table.counters).toMatchObject({ created: 2, closed: 1, reopened: 1, idle: 0 });
+    expect(table.state(again)).toBe(flowNone);
+    table.remove(insert(table, 3), 'resteered');
+    expect(table.counters).toMatchObject({ created: 3, closed: 1, reopened: 1, resteered: 1, idle: 0 });
   });
 
   it('numbers are handed out densely', () => {
@@ -127,6 +130,53 @@ describe('time-outs', () => {
     insert(table, 1, 0);
     expect(find(table, 1, 6)).toBe(-1);
   });
+});
+
+describe('a sweep', () => {
+  const none = new Uint8Array(8);
+  const lost = Uint8Array.of(0, 1, 0, 0, 0, 0, 0, 0);
+  const { closingNs, establishedNs } = flowTimeoutsDefault;
+
+  it('ends what is past its time-out, tells of it once, and leaves the rest', () => {
+    const table = aTable();
+    const ended: string[] = [];
+    table.onEnd = (flow, backend) => ended.push(`${flow} of ${backend}`);
+    for (let client = 0; client < 4; client++) establish(table, client, client);
+    table.sweep(0, table.used, ns(establishedNs + 2), none);
+    expect(ended).toEqual(['0 of 0', '1 of 1']);
+    table.sweep(0, table.used, ns(establishedNs + 2), none);
+    expect(ended).toHaveLength(2);
+    expect([0, 1, 2, 3].map((client) => find(table, client, establishedNs + 2))).toEqual([-1, -1, 2, 3]);
+    expect(table.counters.idle).toBe(2);
+    expect(table.active).toBe(2);
+  });
+
+  it('looks at the numbers that it is told to, and at none that no flow had yet', () => {
+    const table = aTable();
+    for (let client = 0; client < 4; client++) insert(table, client);
+    table.sweep(1, 3, seconds(60), none);
+    expect([0, 1, 2, 3].map((flow) => table.state(flow))).toEqual([flowNew, flowNone, flowNone, flowNew]);
+    table.sweep(3, 1_000, seconds(60), none);
+    expect(table.active).toBe(1);
+    expect(table.used).toBe(4);
+  });
+
+  it('ends flows of a lost backend that are idle for as long as closing ones may be', () => {
+    const table = aTable();
+    const [kept, ending] = [establish(table, 0), establish(table, 1)];
+    table.sweep(0, table.used, closingNs, lost);
+    expect(table.active).toBe(2);
+    table.sweep(0, table.used, ns(closingNs + 1), lost);
+    expect([table.state(kept), table.state(ending)]).toEqual([flowEstablished, flowNone]);
+    expect(table.counters.idle).toBe(1);
+  });
+});
+
+it('a flow tells its key', () => {
+  const table = aTable();
+  const flow = table.insert(-1, 2, -3, 4, (65_535 << 16) | 65_534, ns(0), 0, 0);
+  expect([0, 1, 2, 3].map((word) => table.clientWord(flow, word))).toEqual([-1, 2, -3, 4]);
+  expect([table.portAndVip(flow) >>> 16, table.portAndVip(flow) & 0xffff]).toEqual([65_535, 65_534]);
 });
 
 describe('capacity', () => {

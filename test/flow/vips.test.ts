@@ -57,6 +57,46 @@ it('any vips are found again, and others are not', () => {
   );
 });
 
+it('a vip that is removed is not found, and its number is the next one given', () => {
+  const table = new VipTable();
+  const vips = [1, 2, 3, 4].map((port) => endpoint('10.0.0.1', port));
+  for (const vip of vips) table.add(vip);
+  table.remove(2);
+  table.remove(0);
+  expect(vips.map((vip) => find(table, vip))).toEqual([-1, 1, -1, 3]);
+  expect(table.size).toBe(2);
+  expect(table.add(endpoint('10.0.0.9', 1))).toBe(0);
+  expect(table.add(vips[0]!)).toBe(2);
+  expect(table.add(vips[2]!)).toBe(4);
+  expect(vips.map((vip) => find(table, vip))).toEqual([2, 1, 4, 3]);
+});
+
+it('vips that come and go are found like those of a map', () => {
+  const steps = fc.array(fc.tuple(fc.nat(40), fc.boolean()), { maxLength: 120, size: 'max' });
+  fc.assert(
+    fc.property(steps, (list) => {
+      const table = new VipTable();
+      const known = new Map<number, number>();
+      for (const [port, isAdded] of list) {
+        const vip = endpoint('10.0.0.1', port + 1);
+        if (isAdded) {
+          const number = table.add(vip);
+          const others = [...known].filter(([other]) => other !== port).map(([, taken]) => taken);
+          expect(others).not.toContain(number);
+          known.set(port, number);
+        } else if (known.has(port)) {
+          table.remove(known.get(port)!);
+          known.delete(port);
+        }
+        expect(table.size).toBe(known.size);
+      }
+      for (let port = 0; port <= 40; port++) {
+        expect(find(table, endpoint('10.0.0.1', port + 1))).toBe(known.get(port) ?? -1);
+      }
+    }),
+  );
+});
+
 it(`it grows to ${vipsMax} vips, and refuses one more with a hint`, () => {
   const table = new VipTable();
   const vip = (i: number): Endpoint => ({
