@@ -16,7 +16,7 @@ const healMs = 8_000;
 /** What a client's clock and this process add to its patience. */
 const slackMs = 1_000;
 /** Short checks, so that many fit into a run; long enough for a machine that is busy. */
-const health = { check: 'tcp', interval: '250ms', timeout: '500ms', rise: 2, fall: 3, slow_start: '1s' };
+const health = { check: 'tcp', interval: '500ms', timeout: '500ms', rise: 2, fall: 3, slow_start: '1s' };
 
 export interface ChaosOptions {
   readonly seed: number;

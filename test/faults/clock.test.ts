@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import type { BackendsAnswer } from '../../src/admin/answers.ts';
 import { unharmed, useRig } from './support.ts';
 
-const rig = useRig({ health: { check: 'tcp', interval: '200ms', timeout: '1s', slow_start: '300ms' } });
+const rig = useRig({ health: { check: 'tcp', interval: '500ms', timeout: '500ms', slow_start: '300ms' } });
 const watchedMs = 6_000;
 
 /** By how much the clock of such a process differs after little more than a second. */
@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 test('steps of the clock move nothing: no flow, no slot, no check, no state', async () => {
   const { balancer } = rig();
-  await sleep(1_500);
+  await sleep(2_500);
   const before = await balancer.status();
   await unharmed(rig(), async () => {
     const end = performance.now() + watchedMs;
