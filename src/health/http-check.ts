@@ -26,10 +26,12 @@ export class HttpCheck implements Check {
   readonly #send: Send;
   readonly #syns: Attempts;
   readonly #requests: Attempts;
-  /** The next number of ours that is not acknowledged, and the next of theirs that is awaited. */
+  /** The number that the request begins with, and the next of theirs that is awaited. */
   #seq: number;
   #awaited = 0;
   #isOpen = false;
+  /** Whether the server has the request. */
+  #isAsked = false;
   #isDone = false;
   #line = '';
   #received = 0;
@@ -54,7 +56,7 @@ export class HttpCheck implements Check {
     if (this.#isDone) return;
     if (this.#syns.isLate(now)) this.#late();
     else if (!this.#isOpen) this.#syns.send(now, () => synPacket(this.#path, this.#seq), this.#send);
-    else if (this.verdict === undefined) this.#ask(now);
+    else if (this.verdict === undefined && !this.#isAsked) this.#ask(now);
   }
 
   take(packet: Packet, data: Uint8Array, now: Ns): void {
@@ -81,6 +83,8 @@ export class HttpCheck implements Check {
 
   #takeOpen(packet: Packet, data: Uint8Array, now: Ns): void {
     const ahead = (packet.seq - this.#awaited) | 0;
+    const acknowledged = (packet.ack - this.#seq) | 0;
+    if ((packet.tcpFlags & tcpAck) !== 0 && acknowledged === this.#request.length) this.#isAsked = true;
     if ((packet.tcpFlags & tcpRst) !== 0) {
       // Only the exact number is believed (RFC 5961, 3.2).
       if (ahead === 0) this.#end({ passed: false, reason: 'connection reset before an answer' });
@@ -130,8 +134,7 @@ export class HttpCheck implements Check {
   }
 
   #acknowledge(flags = tcpAck): void {
-    const isAsked = this.#received > 0 || this.verdict !== undefined;
-    const seq = this.#seq + (isAsked ? this.#request.length : 0);
+    const seq = this.#seq + (this.#isAsked ? this.#request.length : 0);
     this.#send(tcpPacket(this.#path, { flags, seq, ack: this.#awaited }));
   }
 
