@@ -88,13 +88,11 @@ const textOf = (page: Page, selector: string) => page.locator(selector).innerTex
 describe('the dashboard in a browser', () => {
   test('draws every chart, says the same in words, and asks nobody else', async () => {
     await serve({ backends: ['10.0.0.11', '10.0.0.12'], reason: 'no BPF' });
-    stage.services[0]!.pool.shares.set([0.25, 0.75]);
+    stage.services[0]!.pool.held.set([0.25, 0.75]);
     await step();
     const { page, said, asked } = await open();
     expect(await textOf(page, 'h1')).toBe('inband on eth0');
-    expect(await textOf(page, '.facts >> nth=0')).toContain(
-      'Datapath capture libpcap (no BPF), policy shift',
-    );
+    expect(await textOf(page, '.facts >> nth=0')).toContain('Datapath capture l2 (no BPF), policy shift');
     expect(await page.locator('.chart canvas').count()).toBe(5);
     expect(await textOf(page, '#share-said')).toBe(
       '10.0.0.11 25% (50% configured), 10.0.0.12 75% (50% configured).',
@@ -122,7 +120,7 @@ describe('the dashboard in a browser', () => {
     const { page, said } = await open();
     expect(await textOf(page, '#decisions')).toBe('None yet: shares are as configured.');
     const { pool } = stage.services[0]!;
-    pool.shares.set([0.1, 0.9]);
+    pool.held.set([0.1, 0.9]);
     stage.services[0]!.obstacles = ['no answer to ARP', undefined];
     pool.decisions.add(ns(1e9), {
       backend: 0,
@@ -160,12 +158,38 @@ describe('the dashboard in a browser', () => {
     await page.context().close();
   }, 60_000);
 
+  test('shows states and health, and after a reload the backends that there are then, with their past', async () => {
+    await serve({ backends: ['10.0.0.11', '10.0.0.12'] });
+    const [service] = stage.services;
+    service!.states = ['drain', 'ready'];
+    service!.health = [
+      { ...service!.health[0]!, state: 'down', reason: 'connection refused' },
+      service!.health[1]!,
+    ];
+    await step();
+    const { page, said } = await open();
+    const rows = page.locator('#backends tr');
+    expect(await rows.nth(0).innerText()).toContain('drain, down: connection refused');
+    expect(await rows.nth(1).innerText()).toContain('ready, up');
+    const { balancer } = aStage({ backends: ['10.0.0.12', '10.0.0.13'] });
+    Object.assign(stage.balancer, { services: balancer.services, datapath: balancer.datapath });
+    await step();
+    await rows.getByText('10.0.0.13').waitFor();
+    expect(await rows.allInnerTexts()).toEqual([
+      expect.stringContaining('10.0.0.12'),
+      expect.stringContaining('10.0.0.13'),
+    ]);
+    await expect.poll(() => page.evaluate(pixelsLike('p50', 'series-1'))).toBeGreaterThan(20);
+    expect(said).toEqual([]);
+    await page.context().close();
+  });
+
   test('gives the backends furthest from their weights a color where there are many', async () => {
     const backends = Array.from({ length: 50 }, (_, i) => `10.0.1.${i}`);
     await serve({ backends });
     const { pool } = stage.services[0]!;
-    pool.shares.fill(1 / 50);
-    pool.shares[33] = 0.001;
+    pool.held.fill(1 / 50);
+    pool.held[33] = 0.001;
     await step();
     const { page, said } = await open();
     expect(await page.locator('#backends tr').count()).toBe(50);
@@ -183,7 +207,7 @@ describe('the dashboard in a browser', () => {
 
   test('shows one of several vips', async () => {
     await serve({ vips: ['10.0.0.1:80/tcp', '10.0.0.2:80/tcp'] });
-    stage.services[1]!.pool.shares.set([0.2, 0.8]);
+    stage.services[1]!.pool.held.set([0.2, 0.8]);
     await step();
     const { page } = await open();
     expect(await textOf(page, '#share-said')).toContain('10.0.0.11 50%');

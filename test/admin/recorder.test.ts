@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { About, Frame, ShownDecision } from '../../src/admin/dashboard/frame.ts';
+import { alignFrame } from '../../src/admin/dashboard/client.ts';
+import type { Frame, Recorded } from '../../src/admin/dashboard/frame.ts';
 import { DashboardRecorder } from '../../src/admin/dashboard/recorder.ts';
 import type { Reason } from '../../src/control/reason.ts';
 import { signalWord } from '../../src/latency/wheel-signals.ts';
@@ -21,11 +22,14 @@ const reason: Reason = {
 async function recent(recorder: DashboardRecorder) {
   let text = '';
   for await (const part of recorder.recent()) text += part;
-  const [about, decisions, ...frames] = text
+  const lines = text
     .trimEnd()
     .split('\n')
-    .map((line) => JSON.parse(line));
-  return { about: about as About, decisions: decisions as ShownDecision[], frames: frames as Frame[] };
+    .map((line): Recorded => JSON.parse(line));
+  const abouts = lines.flatMap((line) => ('about' in line ? [line.about] : []));
+  const frames = lines.flatMap((line) => ('frame' in line ? [line.frame] : []));
+  const decisions = lines.flatMap((line) => ('decisions' in line ? line.decisions : []));
+  return { about: abouts.at(-1)!, abouts, decisions, frames, lines };
 }
 
 async function oneFrame(stage: Stage): Promise<Frame> {
@@ -34,6 +38,41 @@ async function oneFrame(stage: Stage): Promise<Frame> {
   return (await recent(recorder)).frames[0]!;
 }
 
+describe('a frame seen from after a reload', () => {
+  it('has the same figures where the same backends are now, and nothing of others', async () => {
+    const stage = aStage({
+      vips: ['10.0.0.1:80/tcp', '10.0.0.1:81/tcp'],
+      backends: ['10.0.0.11', '10.0.0.12'],
+    });
+    Object.assign(stage.traffic[3]!, { packets: 7, bytes: 1, flows: 2, held: 1 });
+    stage.services[1]!.states = ['ready', 'drain'];
+    const recorder = new DashboardRecorder(stage.balancer);
+    await recorder.record();
+    const { about, frames } = await recent(recorder);
+    const later = {
+      ...about,
+      vips: [
+        { ...about.vips[1]!, backends: ['10.0.0.12', '10.0.0.13'].map((name) => ({ name, weight: 0.5 })) },
+        { ...about.vips[0]!, vip: '10.0.0.9:80/tcp' },
+      ],
+    };
+    const { vips, ...rest } = alignFrame(frames[0]!, about, later);
+    expect(rest).toEqual({ ...frames[0]!, vips: undefined });
+    expect(vips[0]).toMatchObject({
+      kind: 'handshake',
+      share: [0.5, 0],
+      p50: [null, null],
+      packets: [7, 0],
+      flows: [2, 0],
+      held: [1, 0],
+      inFlight: [0, 0],
+      states: { 0: 'drain' },
+    });
+    expect(vips[1]).toMatchObject({ kind: '', share: [0, 0], packets: [0, 0], inFlight: [], states: {} });
+    expect(alignFrame(frames[0]!, about, about)).toBe(frames[0]);
+  });
+});
+
 describe('what the dashboard records', () => {
   it('says what it is about', async () => {
     const stage = aStage({ reason: 'no BPF', vips: ['10.0.0.1:80/tcp', '10.0.0.1:81/tcp'] });
@@ -41,7 +80,7 @@ describe('what the dashboard records', () => {
     expect(about).toMatchObject({
       version: '1.2.3',
       interface: 'eth0',
-      datapath: { name: 'capture', mode: 'libpcap', reason: 'no BPF' },
+      datapath: { name: 'capture', mode: 'l2', reason: 'no BPF' },
       flowsCapacity: 1_000,
       tickMs: 1,
     });
@@ -55,7 +94,7 @@ describe('what the dashboard records', () => {
     const recorder = new DashboardRecorder(stage.balancer);
     await recorder.record();
     for (let i = 1; i <= 100; i++) stage.samples.record(1, 0, i * 1e4, i);
-    stage.traffic[1] = { packets: 20, bytes: 999, flows: 3 };
+    Object.assign(stage.traffic[1]!, { packets: 20, bytes: 999, flows: 3, held: 2 });
     stage.signals.count(1, signalWord.retransmits);
     stage.signals.push(1, 0);
     for (const signals of stage.services[0]!.signals) signals.update(ns(64e6));
@@ -70,6 +109,7 @@ describe('what the dashboard records', () => {
       samples: [0, 100],
       packets: [0, 20],
       flows: [0, 3],
+      held: [0, 2],
       inFlight: [0, 1],
       oldestMs: [0, 64],
       retransmits: [0, 1],
@@ -79,6 +119,66 @@ describe('what the dashboard records', () => {
     expect(Math.abs(frame!.p50[1]! - 500)).toBeLessThan(500 / 16);
     expect(Math.abs(frame!.p99[1]! - 990)).toBeLessThan(990 / 16);
     expect(after!.samples).toEqual([0, 0]);
+  });
+
+  it('says of a backend what is not as it should be', async () => {
+    const stage = aStage({ backends: ['10.0.0.11', '10.0.0.12', '10.0.0.13', '10.0.0.14'] });
+    const [service] = stage.services;
+    const up = service!.health[0]!;
+    service!.states = ['ready', 'drain', 'maintenance', 'ready'];
+    service!.health = [
+      up,
+      { ...up, state: 'down', reason: 'connection refused' },
+      { ...up, ejected: { untilNs: ns(9e9), reason: '3 SYNs unanswered', times: 1 } },
+      { ...up, state: 'starting' },
+    ];
+    expect((await oneFrame(stage)).vips[0]).toMatchObject({
+      states: { 1: 'drain', 2: 'maintenance' },
+      health: {
+        1: { state: 'down', reason: 'connection refused' },
+        2: { state: 'ejected', reason: '3 SYNs unanswered' },
+        3: { state: 'starting', reason: '' },
+      },
+    });
+  });
+
+  it('keeps the past over a reload, and says what each part of it is about', async () => {
+    const stage = aStage({ backends: ['10.0.0.11', '10.0.0.12'] });
+    const { services } = stage.balancer;
+    const recorder = new DashboardRecorder(stage.balancer);
+    const told: string[] = [];
+    recorder.follow((line) => told.push(line));
+    await recorder.record();
+    stage.balancer.services = [...services];
+    await recorder.record();
+    stage.balancer.services = aStage({ backends: ['10.0.0.12', '10.0.0.13', '10.0.0.14'] }).services;
+    stage.balancer.datapath = aStage({ backends: ['10.0.0.12', '10.0.0.13', '10.0.0.14'] }).balancer.datapath;
+    await recorder.record();
+    const { lines, abouts } = await recent(recorder);
+    expect(lines.map((line) => Object.keys(line)[0])).toEqual([
+      'about',
+      'frame',
+      'frame',
+      'about',
+      'frame',
+      'decisions',
+    ]);
+    expect(abouts.map(({ vips }) => vips[0]!.backends.length)).toEqual([2, 3]);
+    expect(told.map((line) => Object.keys(JSON.parse(line))[0])).toEqual([
+      'frame',
+      'frame',
+      'about',
+      'frame',
+    ]);
+    for (let i = 0; i < 598; i++) await recorder.record();
+    expect((await recent(recorder)).lines.slice(0, 3).map((line) => Object.keys(line)[0])).toEqual([
+      'about',
+      'frame',
+      'about',
+    ]);
+    await recorder.record();
+    // Nothing is left of what that was about.
+    expect((await recent(recorder)).abouts).toHaveLength(1);
   });
 
   it('leaves signals out where nobody counts them', async () => {

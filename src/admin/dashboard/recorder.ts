@@ -164,14 +164,15 @@ export class DashboardRecorder {
 
   /** Lets the oldest frames go, and times of which none is left. */
   #forget(): void {
-    while (this.#frames > framesMax || (this.#bytes > bytesMax && this.#frames > 1)) {
-      const [era] = this.#eras;
-      const frame = era!.frames.shift();
-      if (frame === undefined) {
+    for (;;) {
+      const first = this.#eras[0]!;
+      if (first.frames.length === 0 && this.#eras.length > 1) {
         this.#bytes -= this.#eras.shift()!.about.length;
-      } else {
-        this.#bytes -= frame.length;
+      } else if (this.#frames > framesMax || (this.#bytes > bytesMax && this.#frames > 1)) {
+        this.#bytes -= first.frames.shift()!.length;
         this.#frames--;
+      } else {
+        return;
       }
     }
   }
