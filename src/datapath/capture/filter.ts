@@ -45,7 +45,7 @@ const instructionBytes = 8;
 
 /** Frames are kept whole. */
 const snapBytes = 65_535;
-/** Longer programs are not made, as some kernels refuse them: all IP packets for this interface pass then. */
+/** Longer programs are not made, as kernels with little room for socket options refuse them: all IP packets for this interface pass then. */
 const instructionsMax = 1_000;
 
 const etherTypeArp = 0x0806;
@@ -104,6 +104,14 @@ function isTo({ family, words }: Address): Instruction[] {
   ]);
 }
 
+/** Passes packets to any of these addresses; a comparison that fails leaves loaded what it compared. */
+function toIpv4(addresses: readonly Address[]): Instruction[] {
+  return [
+    [loadWord, ipv4TargetAt],
+    ...addresses.flatMap((address) => chain([jumpEqual, address.words[0] >>> 0], pass)),
+  ];
+}
+
 /** Whether a packet is of TCP or UDP, or of what has a number in between, to one of these ports. */
 function isToPorts(family: number, { portFirst, portLast }: ProbeSource): Instruction[] {
   const port: Instruction[] =
@@ -130,7 +138,7 @@ function packetsOf(family: 4 | 6, { mac, addresses, probes }: FilterOptions): In
   const sources = probes.filter(({ address }) => address.family === family);
   return [
     ...forInterface(mac),
-    ...own.flatMap((address) => chain(...isTo(address), pass)),
+    ...(family === 4 ? toIpv4(own) : own.flatMap((address) => chain(...isTo(address), pass))),
     ...sources.flatMap((source) => chain(...isTo(source.address), ...isToPorts(family, source), pass)),
     drop,
   ];
