@@ -6,7 +6,9 @@ export const adminStates = ['ready', 'drain', 'maintenance'] as const;
 export type AdminState = (typeof adminStates)[number];
 
 /** What checks say of a backend; `starting` until the first one passed, `unchecked` where none is made. */
-export type HealthState = 'up' | 'down' | 'starting' | 'unchecked';
+export const healthStates = ['up', 'down', 'starting', 'unchecked'] as const;
+
+export type HealthState = (typeof healthStates)[number];
 
 /** How much changed of one sort of thing. */
 export interface Changes {

@@ -1,8 +1,9 @@
 import { causeNames } from '../control/reason.ts';
-import type { BackendSignals } from '../latency/signals.ts';
 import { formatEndpoint } from '../net/address.ts';
+import { type Cell, type Metric, named, perVip, type Scrape, type ServiceCells, single } from './metric.ts';
 import { BucketCounts, bucketBoundsNs, samplesPerUpdateMax } from './metrics-buckets.ts';
-import { headLines, labelText, type MetricType, sampleLine, slices } from './metrics-text.ts';
+import { ofBackends, ofSignals } from './metrics-of-backends.ts';
+import { headLines, labelText, sampleLine, slices } from './metrics-text.ts';
 import type { BalancerView, ServiceView } from './view.ts';
 
 /** A part of a scrape is made within this time: the control loop's tick, of 1 ms or more, waits no longer for it. */
@@ -14,100 +15,6 @@ const boundLabels = [...bucketBoundsNs.map((boundNs) => String(boundNs / 1e9)), 
 const causeLabels = causeNames.map((cause) => [cause, `,${labelText({ cause })}`] as const);
 /** What starts the names of sample counters among what the datapath counts of flows. */
 const ofSamples = 'samples_';
-
-/** A backend of a vip, with what is kept for it from one scrape to the next. */
-interface Cell {
-  readonly index: number;
-  readonly labels: string;
-  readonly kinds: readonly { readonly labels: string; readonly counts: BucketCounts }[];
-}
-
-interface ServiceCells {
-  readonly labels: string;
-  readonly vip: string;
-  readonly cells: readonly Cell[];
-}
-
-/** Everything that one scrape reads. */
-interface Scrape {
-  readonly balancer: BalancerView;
-  readonly services: readonly (ServiceCells & { readonly service: ServiceView })[];
-  readonly traffic: (service: ServiceView, index: number) => ReturnType<BalancerView['datapath']['traffic']>;
-}
-
-/** One metric: what it means, and the lines of its samples. */
-export interface Metric {
-  readonly name: string;
-  readonly type: MetricType;
-  readonly help: string;
-  readonly labels: readonly string[];
-  /** Its lines; `name` is its own. */
-  samples(scrape: Scrape, name: string): Iterable<string>;
-}
-
-type Read = (scrape: Scrape) => number;
-
-const single = (name: string, type: MetricType, help: string, read: Read): Metric => ({
-  name,
-  type,
-  help,
-  labels: [],
-  samples: (scrape) => [sampleLine(name, '', read(scrape))],
-});
-
-/** A sample for each name of a record. */
-function named(
-  name: string,
-  help: string,
-  label: string,
-  read: (scrape: Scrape) => readonly (readonly [key: string, value: number])[],
-): Metric {
-  const samples = (scrape: Scrape) =>
-    read(scrape).map(([key, value]) => sampleLine(name, labelText({ [label]: key }), value));
-  return { name, type: 'counter', help, labels: [label], samples };
-}
-
-function perVip(
-  name: string,
-  type: MetricType,
-  help: string,
-  read: (service: ServiceView) => number,
-): Metric {
-  function* samples({ services }: Scrape) {
-    for (const { service, labels } of services) yield sampleLine(name, labels, read(service));
-  }
-  return { name, type, help, labels: ['vip'], samples };
-}
-
-function perBackend(
-  name: string,
-  type: MetricType,
-  help: string,
-  read: (service: ServiceView, index: number, scrape: Scrape) => number,
-): Metric {
-  function* samples(scrape: Scrape) {
-    for (const { service, cells } of scrape.services) {
-      for (const { labels, index } of cells) yield sampleLine(name, labels, read(service, index, scrape));
-    }
-  }
-  return { name, type, help, labels: ['vip', 'backend'], samples };
-}
-
-/** Absent where the datapath does not count signals. */
-function perSignals(
-  name: string,
-  type: MetricType,
-  help: string,
-  read: (signals: BackendSignals) => number,
-): Metric {
-  function* samples({ services }: Scrape) {
-    for (const { service, cells } of services) {
-      if (service.signals.length === 0) continue;
-      for (const { labels, index } of cells) yield sampleLine(name, labels, read(service.signals[index]!));
-    }
-  }
-  return { name, type, help, labels: ['vip', 'backend'], samples };
-}
 
 const flowEvents = ({ balancer }: Scrape) => Object.entries(balancer.datapath.flows());
 
@@ -164,7 +71,49 @@ const ofProcess: readonly Metric[] = [
   ),
 ];
 
+const ofConfig: readonly Metric[] = [
+  named(
+    'inband_config_reloads_total',
+    'Times that the configuration was read again, by how that went; one that failed changed nothing.',
+    'result',
+    ({ balancer: { reloads } }) => [
+      ['success', reloads.succeeded],
+      ['failure', reloads.failed],
+    ],
+  ),
+  single(
+    'inband_config_last_reload_success',
+    'gauge',
+    '1 if the configuration that was last read is the one that runs.',
+    ({ balancer }) => (balancer.reloads.lastSucceeded ? 1 : 0),
+  ),
+  single(
+    'inband_config_timestamp_seconds',
+    'gauge',
+    'When the configuration that runs was taken, Unix time.',
+    ({ balancer }) => balancer.reloads.timeS,
+  ),
+  single(
+    'inband_state_write_failures_total',
+    'counter',
+    'Changes by operators that could not be written down: a restart forgets them.',
+    ({ balancer }) => balancer.stateWriteFailures,
+  ),
+];
+
 const ofDatapath: readonly Metric[] = [
+  single(
+    'inband_datapath_adopted',
+    'gauge',
+    '1 if it forwarded before this daemon, which took it over.',
+    ({ balancer }) => (balancer.datapath.adopted ? 1 : 0),
+  ),
+  single(
+    'inband_datapath_pinned',
+    'gauge',
+    '1 if it goes on to forward when the daemon ends.',
+    ({ balancer }) => (balancer.pinned ? 1 : 0),
+  ),
   named(
     'inband_packets_total',
     'Packets by how they left the datapath: all that it saw.',
@@ -191,6 +140,12 @@ const ofDatapath: readonly Metric[] = [
     'gauge',
     'Flows in the table.',
     ({ balancer }) => balancer.datapath.flows().active ?? 0,
+  ),
+  single(
+    'inband_backends_capacity',
+    'gauge',
+    'Backends of all vips together that it holds without being started anew.',
+    ({ balancer }) => balancer.datapath.capacity.backends,
   ),
   single(
     'inband_flows_capacity',
@@ -225,94 +180,6 @@ const ofVips: readonly Metric[] = [
   ),
 ];
 
-const ofBackends: readonly Metric[] = [
-  perBackend('inband_backend_up', 'gauge', '1 if the backend can be sent packets.', ({ obstacles }, index) =>
-    obstacles[index] === undefined ? 1 : 0,
-  ),
-  perBackend(
-    'inband_backend_weight',
-    'gauge',
-    'Weight as a ratio to those of the others, as configured or as an operator changed it; 0 for no new flows.',
-    (service, index) => service.weightOf(index),
-  ),
-  perBackend(
-    'inband_backend_share_ratio',
-    'gauge',
-    "Fraction of the vip's slots that the backend holds, and so of its new flows.",
-    ({ pool }, index) => pool.held[index]!,
-  ),
-  perBackend(
-    'inband_backend_packets_total',
-    'counter',
-    'Packets sent to the backend.',
-    (service, index, { traffic }) => traffic(service, index).packets,
-  ),
-  perBackend(
-    'inband_backend_bytes_total',
-    'counter',
-    'Bytes sent to the backend.',
-    (service, index, { traffic }) => traffic(service, index).bytes,
-  ),
-  perBackend(
-    'inband_backend_flows_total',
-    'counter',
-    'Flows that began at the backend.',
-    (service, index, { traffic }) => traffic(service, index).flows,
-  ),
-];
-
-const ofSignals: readonly Metric[] = [
-  perSignals('inband_backend_requests_total', 'counter', 'Requests sent.', ({ requests }) => requests),
-  perSignals(
-    'inband_backend_responses_total',
-    'counter',
-    'Requests whose response the client acknowledged.',
-    ({ responses }) => responses,
-  ),
-  perSignals(
-    'inband_backend_handshakes_total',
-    'counter',
-    'Handshakes that clients completed.',
-    ({ handshakes }) => handshakes,
-  ),
-  perSignals(
-    'inband_backend_syn_retransmits_total',
-    'counter',
-    'SYNs sent again: no answer came in time.',
-    ({ synRetransmits }) => synRetransmits,
-  ),
-  perSignals(
-    'inband_backend_segments_total',
-    'counter',
-    'Segments with data from clients.',
-    ({ segments }) => segments,
-  ),
-  perSignals(
-    'inband_backend_retransmits_total',
-    'counter',
-    'Segments with data that clients sent again.',
-    ({ retransmits }) => retransmits,
-  ),
-  perSignals(
-    'inband_backend_resets_total',
-    'counter',
-    'Connections that clients reset.',
-    ({ resets }) => resets,
-  ),
-  perSignals(
-    'inband_backend_requests_in_flight',
-    'gauge',
-    'Requests without evidence of a response now; an upper bound.',
-    ({ inFlight }) => inFlight,
-  ),
-  perSignals(
-    'inband_backend_oldest_request_seconds',
-    'gauge',
-    'Age of the oldest request in flight; 0 without one.',
-    ({ oldestNs }) => oldestNs / 1e9,
-  ),
-];
-
 /** The lines of a histogram together: they are read at one moment. A kind without a sample has none. */
 function* histograms({ services }: Scrape, name: string): Generator<string, void> {
   for (const { cells } of services) {
@@ -341,6 +208,7 @@ function* decisions({ services }: Scrape, name: string): Generator<string, void>
 /** Every metric, in the order of a scrape. Names and labels are stable; docs/metrics.md is made from this. */
 export const metrics: readonly Metric[] = [
   ...ofProcess,
+  ...ofConfig,
   ...ofDatapath,
   ...ofVips,
   ...ofBackends,

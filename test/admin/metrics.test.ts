@@ -34,7 +34,7 @@ describe('a scrape', () => {
   it('says which datapath was chosen and why', async () => {
     const found = await scrape(aStage({ reason: 'eth0: "native" XDP is not supported' }));
     expect(found).toContain(
-      'inband_datapath_info{datapath="capture",mode="libpcap",interface="eth0",reason="eth0: \\"native\\" XDP is not supported"} 1\n',
+      'inband_datapath_info{datapath="capture",mode="l2",interface="eth0",reason="eth0: \\"native\\" XDP is not supported"} 1\n',
     );
     expect(found).toContain('inband_build_info{version="1.2.3"} 1\n');
   });
@@ -82,6 +82,43 @@ describe('a scrape', () => {
     expect(found.get(`inband_backend_bytes_total{${vip},backend="10.0.0.11"}`)).toBe(1_000);
     expect(found.get(`inband_backend_flows_total{${vip},backend="10.0.0.11"}`)).toBe(1);
     expect(found.get(`inband_backend_packets_total{${first}}`)).toBe(0);
+  });
+
+  it('has what operators, checks and packets say of each backend, and the flows that it holds', async () => {
+    const stage = aStage();
+    const ejected = { untilNs: ns(2e9), reason: 'silent', times: 1 };
+    const health = stage.services[0]!.health.map((one, b) =>
+      b === 0 ? one : { ...one, state: 'down' as const, ejected },
+    );
+    Object.assign(stage.services[0]!, { states: ['ready', 'drain'], health });
+    stage.traffic[1]!.held = 17;
+    const found = await values(stage);
+    const second = 'vip="10.0.0.1:80/tcp",backend="10.0.0.12"';
+    const of = (name: string, state: string) =>
+      [first, second].map((labels) => found.get(`inband_backend_${name}{${labels},state="${state}"}`));
+    expect(of('state', 'ready')).toEqual([1, 0]);
+    expect(of('state', 'drain')).toEqual([0, 1]);
+    expect(of('state', 'maintenance')).toEqual([0, 0]);
+    expect(of('health', 'up')).toEqual([1, 0]);
+    expect(of('health', 'down')).toEqual([0, 1]);
+    expect(of('health', 'starting')).toEqual([0, 0]);
+    expect(found.get(`inband_backend_ejected{${second}}`)).toBe(1);
+    expect(found.get(`inband_backend_flows{${second}}`)).toBe(17);
+    expect(found.get(`inband_backend_checks_total{${first},result="passed"}`)).toBe(7);
+    expect(found.get(`inband_backend_checks_total{${first},result="failed"}`)).toBe(3);
+    expect(found.get(`inband_backend_ejections_total{${first}}`)).toBe(2);
+  });
+
+  it('tells how it went with the configuration, what is kept, and what a restart would do', async () => {
+    const found = await values(aStage());
+    expect(found.get('inband_config_reloads_total{result="success"}')).toBe(2);
+    expect(found.get('inband_config_reloads_total{result="failure"}')).toBe(1);
+    expect(found.get('inband_config_last_reload_success')).toBe(0);
+    expect(found.get('inband_config_timestamp_seconds')).toBe(1_700_000_000);
+    expect(found.get('inband_state_write_failures_total')).toBe(4);
+    expect(found.get('inband_datapath_adopted')).toBe(0);
+    expect(found.get('inband_datapath_pinned')).toBe(1);
+    expect(found.get('inband_backends_capacity')).toBe(1_024);
   });
 
   it('has histograms of kinds that have samples, and none of those that have not', async () => {

@@ -94,6 +94,7 @@ describe('what is made for Prometheus and Grafana', () => {
       .map(({ name }) => name);
     expect(left).toEqual([
       'inband_control_tick_seconds',
+      'inband_backends_capacity',
       'inband_vip_policy_info',
       'inband_backend_weight',
       'inband_backend_packets_total',
