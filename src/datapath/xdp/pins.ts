@@ -37,11 +37,14 @@ export function pinDirectoryOf(interfaceName: string): string {
   return join(pinRoot, `${name}-${namespace}`);
 }
 
-/** Whether pins can be made in a directory, which need not be there yet. */
+/**
+ * Whether pins can be made in a directory, which need not be there yet.
+ * @throws InbandError `PERMISSION` when this process may not look there
+ */
 export function isInBpffs(directory: string): boolean {
   let path = resolve(directory);
   while (!existsSync(path)) path = dirname(path);
-  return statfsSync(path).type === bpffsMagic;
+  return withFiles(path, () => statfsSync(path)).type === bpffsMagic;
 }
 
 function checkBpffs(directory: string): void {
