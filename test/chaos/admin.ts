@@ -84,10 +84,10 @@ export async function look(world: World): Promise<string> {
 }
 
 /** The disk of the state directory is full for an operation. */
-export async function fillDisk(world: World): Promise<string | undefined> {
-  const server = world.victim();
-  const { balancer } = world.rig;
-  if (!server) return undefined;
+export async function fillDisk(world: World): Promise<string> {
+  const [name] = world.pool.configured;
+  const { balancer, lab } = world.rig;
+  const server = lab.host(name!);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', balancer.state]);
   try {
     fill(join(balancer.state, 'filler'));

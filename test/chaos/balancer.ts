@@ -130,10 +130,13 @@ export class Balancer {
     return { spawnedNs, tickedNs: monotonicNs() };
   }
 
-  /** Runs one that is expected to end by itself: returns its exit code and what it said. */
-  async refused(options: StartOptions = {}): Promise<{ code: number | string; error: InbandError }> {
+  /** Runs one that is expected to end by itself, and is killed if it does not: its exit code and what it said. */
+  async refused(
+    options: StartOptions = {},
+    waitMs = tickMsMax,
+  ): Promise<{ code: number | string; error: InbandError }> {
     const running = this.#spawn(options);
-    const patience = setTimeout(() => running.child.kill('SIGKILL'), tickMsMax);
+    const patience = setTimeout(() => running.child.kill('SIGKILL'), waitMs);
     const code = await running.ended;
     clearTimeout(patience);
     return { code, error: lastWords(running.words) };
