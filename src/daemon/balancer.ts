@@ -72,10 +72,8 @@ export class LoadBalancer {
     let datapath: Datapath | undefined;
     let balancer: LoadBalancer | undefined;
     try {
-      const options = datapathOptions(settings);
-      datapath = openDatapath(settings.datapath, options);
-      const { pin = null } = options;
-      const facts = { startedAt: new Date(), pinned: datapath.name === 'xdp' ? pin : null };
+      datapath = openDatapath(settings.datapath, datapathOptions(settings));
+      const facts = { startedAt: new Date(), pinned: datapath.pinned ?? null };
       const overrides = Overrides.load(settings.state, settings.interface, (event, about) =>
         log.error({ event, ...about }),
       );

@@ -19,9 +19,6 @@ const historyMax = 4_096;
 /** Changes of shares are logged at most this often. */
 const shareLogNs = 1e9;
 
-/** Obstacles of backends that held slots before this process are no news for this time. */
-const adoptionNs = 2e9;
-
 /** Shares of a vip from a moment on, on the monotonic clock. */
 export interface ShareChange {
   readonly time_ns: number;
@@ -59,7 +56,6 @@ export class Control {
   readonly #log: Logger;
   readonly #fates = new Map<number, Fate>();
   #healthNs = Number.NEGATIVE_INFINITY;
-  readonly #settledNs = monotonicNs() + adoptionNs;
   #shareLogNs = Number.NEGATIVE_INFINITY;
   #working: Promise<unknown> = Promise.resolve();
 
@@ -225,8 +221,6 @@ export class Control {
     for (const [b, number] of service.numbers.entries()) {
       const obstacle = this.datapath.obstacle(number);
       if (obstacle === service.obstacles[b]) continue;
-      // What forwards already does so while its next hop is looked for anew.
-      if (obstacle !== undefined && service.isAdopted[b] && this.lastTickNs < this.#settledNs) continue;
       isNews = true;
       service.obstacles[b] = obstacle;
       service.pool.setUsable(b, obstacle === undefined);
