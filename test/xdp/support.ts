@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest';
 import type { LiveEstimator } from '../../src/datapath/datapath.ts';
 import { XdpProgram, type XdpProgramOptions, type XdpVip } from '../../src/datapath/xdp/program.ts';
-import { inbandFlow } from '../../src/generated/layout.ts';
+import { inbandFlow, inbandLimit } from '../../src/generated/layout.ts';
 import { epochDefault, timeoutsDefault } from '../../src/latency/ensemble.ts';
 import { parseEndpoint } from '../../src/net/address.ts';
 
@@ -85,7 +85,10 @@ export class TestProgram {
   /** Sweeps the whole flow table at a time; how many flows ended. */
   sweep(nowNs: number): number {
     this.#setTime(nowNs);
-    return this.program.sweep(0, this.program.sets);
+    let ended = 0;
+    for (let set = 0; set < this.program.sets; set += inbandLimit.sweepSetsMax)
+      ended += this.program.sweep(set, inbandLimit.sweepSetsMax);
+    return ended;
   }
 
   #setTime(nowNs: number): void {
@@ -98,10 +101,16 @@ export class TestProgram {
     this.#setTime(nowNs);
     this.#cpu[0] = cpu;
     const { verdict, packet } = this.program.testRun(frame, { out: this.#out });
-    const isForwarded = verdict === xdp.tx || verdict === xdp.redirect;
+    // What is answered goes back to where it came from.
+    const isForwarded = verdict === xdp.redirect || (verdict === xdp.tx && isOfBackend(packet));
     return { verdict, backend: isForwarded ? (packet[4]! << 8) | packet[5]! : -1, frame: packet };
   }
 }
+
+const isOfBackend = (frame: Uint8Array) =>
+  macOf(0)
+    .subarray(0, 4)
+    .every((byte, i) => byte === frame[i]);
 
 /** Numbers from 0 to 1 that follow from a seed (mulberry32), so that a failure can be seen again. */
 export function seededRandom(seed: number): () => number {
