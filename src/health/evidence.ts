@@ -162,7 +162,7 @@ export class Evidence {
 
   /**
    * An accusation if what there is against it is enough.
-   * @param factor by which more is wanted than the settings say, at least 1
+   * @param factor by which more is wanted than the settings say, and a longer silence; at least 1
    */
   accuse(pool: PoolEvidence, settings: PassiveSettings, factor: number, now: Ns): Accusation | undefined {
     return (
@@ -177,7 +177,7 @@ export class Evidence {
     now: Ns,
   ): Accusation | undefined {
     const silenceNs = now - this.#kernel.aliveNs;
-    if (silenceNs < silenceNsMin) return undefined;
+    if (silenceNs < silenceNsMin * factor) return undefined;
     const time = formatDuration(silenceNs);
     const syns = this.unanswered;
     // Where every one is in the same case, the cause is elsewhere.
@@ -197,7 +197,8 @@ export class Evidence {
     now: Ns,
   ): Accusation | undefined {
     const silenceNs = now - this.#application.aliveNs;
-    if (silenceNs < silenceNsMin || !this.#application.areOthersAlive(pool.responses, pool)) return undefined;
+    if (silenceNs < silenceNsMin * factor || !this.#application.areOthersAlive(pool.responses, pool))
+      return undefined;
     const resets = this.#application.resets(this.#signals);
     if (resets >= settings.resets * factor) {
       const reason = `${resets} connections reset and no response for ${formatDuration(silenceNs)}`;
