@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { captureFilter, filterProgram } from '../../src/datapath/capture/filter.ts';
@@ -38,7 +39,13 @@ function captured(ringBytes: number, filter?: string) {
     const { status } = spawnSync('ip', ['netns', 'exec', peer, labProgram('blast'), ...argv]);
     expect(status).toBe(0);
   };
-  return { session, lengths, buffer, send, watch };
+  /** The same while this process goes on. */
+  const sendOn = async (count: number, perSecond = 40_000) => {
+    const argv = ['peer0', mac(), '10.0.0.1', '80', String(perSecond), String(count), '10'];
+    const child = spawn('ip', ['netns', 'exec', peer, labProgram('blast'), ...argv], { stdio: 'ignore' });
+    expect(await once(child, 'close')).toEqual([0, null]);
+  };
+  return { session, lengths, buffer, send, sendOn, watch };
 }
 
 describe('a capture', () => {
@@ -59,6 +66,44 @@ describe('a capture', () => {
     await vi.waitFor(() => expect(lengths).toEqual([60]));
     await sleep(50);
     expect(lengths).toEqual([60]);
+  });
+
+  test('follows another filter at once', async () => {
+    const { lengths, send, watch } = captured(8 << 20);
+    watch('10.0.0.2');
+    send(2);
+    send(3, { to: '10.0.0.2' });
+    await vi.waitFor(() => expect(lengths).toHaveLength(3));
+    watch('10.0.0.1', '10.0.0.2');
+    send(2);
+    send(1, { to: '10.0.0.2' });
+    send(4, { to: '10.0.0.3' });
+    await vi.waitFor(() => expect(lengths).toHaveLength(6));
+    await sleep(50);
+    expect(lengths).toHaveLength(6);
+  });
+
+  test('takes each frame once while its filter is replaced over and over', async () => {
+    const { lengths, sendOn, watch, session } = captured(32 << 20);
+    const count = 20_000;
+    const done = sendOn(count);
+    let replaced = 0;
+    for (let isDone = false; !isDone; replaced++) {
+      watch('10.0.0.1', `10.0.1.${replaced & 255}`);
+      isDone = await Promise.race([done.then(() => true), sleep(1).then(() => false)]);
+    }
+    await vi.waitFor(() => expect(lengths).toHaveLength(count));
+    expect(session.statistics()).toEqual({ accepted: count, dropped: 0 });
+    expect(replaced).toBeGreaterThan(5);
+  });
+
+  test('keeps its filter when the kernel refuses another', async () => {
+    const { lengths, send, session } = captured(8 << 20);
+    expect(thrownBy(() => session.setFilter(Uint8Array.of(6, 0, 0, 0, 0, 0, 0))).message).toContain('filter');
+    send(1);
+    await vi.waitFor(() => expect(lengths).toHaveLength(1));
+    session.close();
+    expect(() => session.setFilter(new Uint8Array(8))).toThrow('filter');
   });
 
   test('counts every frame that its ring had no room for', async () => {
