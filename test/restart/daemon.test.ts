@@ -1,0 +1,129 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import type { Status } from '../../src/daemon.ts';
+
+import { accountOf, brokenLine } from '../chaos/account.ts';
+import { patienceMs } from '../chaos/rig.ts';
+import { useRig, withoutChecks } from '../faults/support.ts';
+
+/** Shares that change by themselves would be others at each look. */
+const still = { ...withoutChecks, policy: 'static' };
+const rig = useRig(still);
+
+const sharesOf = ({ vips }: Status) => vips[0]!.backends.map(({ share }) => share);
+const flowsOf = ({ vips }: Status) => vips[0]!.backends.map(({ flows }) => flows);
+
+/** Segments that clients sent and no server received. */
+async function lost(): Promise<number> {
+  const { sent, received } = await rig().wire();
+  return sent - received;
+}
+
+/** Long-lived and reconnecting clients while something happens: not one segment may get lost, and no connection break. */
+async function withoutLoss(happen: () => Promise<void>): Promise<void> {
+  const originNs = Number(process.hrtime.bigint());
+  const before = await lost();
+  rig().startLoad({ connections: 8, thinkUs: 200 });
+  try {
+    await sleep(300);
+    await happen();
+    await sleep(300);
+  } finally {
+    const account = accountOf(await rig().endLoad(), [], patienceMs * 1e6);
+    expect(account.unexcused.map((broken) => brokenLine(broken, originNs))).toEqual([]);
+    expect(account.answered).toBeGreaterThan(1000);
+  }
+  // Both ends have counted the last segments a moment later.
+  await expect.poll(async () => (await lost()) - before, { timeout: 5_000 }).toBe(0);
+}
+
+describe('a daemon that is killed under load', () => {
+  test('and started again loses no packet and no connection, and moves no slot', async () => {
+    const { balancer } = rig();
+    const before = await balancer.status();
+    await withoutLoss(async () => {
+      for (let i = 0; i < 3; i++) {
+        await balancer.end('SIGKILL');
+        await sleep(100);
+        await balancer.start();
+      }
+    });
+    const after = await balancer.status();
+    expect(after.datapath).toMatchObject({ adopted: true, pinned: balancer.pin, mode: 'native' });
+    expect(after.pid).not.toBe(before.pid);
+    expect(sharesOf(after)).toEqual(sharesOf(before));
+    expect(after.vips[0]!.slots_moved).toBe(0);
+    for (const [b, flows] of flowsOf(after).entries()) expect(flows).toBeGreaterThan(flowsOf(before)[b]!);
+  });
+
+  test('keeps the weights that an operator gave', async () => {
+    const { balancer, servers } = rig();
+    const backend = servers[0]!.address;
+    await balancer.post('/backend', { backend, weight: 3 });
+    const before = await balancer.status();
+    expect(sharesOf(before)[0]).toBeCloseTo(0.75, 3);
+    await withoutLoss(async () => {
+      await balancer.end('SIGKILL');
+      await balancer.start();
+    });
+    const after = await balancer.status();
+    expect(sharesOf(after)).toEqual(sharesOf(before));
+    expect(after.vips[0]!.slots_moved).toBe(0);
+    await balancer.post('/backend', { backend, weight: null });
+  });
+
+  test('and started with another configuration serves that one, without harm to the flows of what is left out', async () => {
+    const { balancer, servers } = rig();
+    await withoutLoss(async () => {
+      await balancer.end('SIGKILL');
+      rig().configure([servers[1]!.name], still);
+      await balancer.start();
+      await sleep(200);
+      expect((await balancer.status()).vips[0]!.backends.map(({ backend }) => backend)).toEqual([
+        servers[1]!.address,
+      ]);
+      await balancer.end('SIGKILL');
+      rig().configure(undefined, still);
+      await balancer.start();
+    });
+    expect(sharesOf(await balancer.status())).toEqual([0.5, 0.5].map((share) => expect.closeTo(share, 3)));
+  });
+});
+
+describe('a daemon that is asked to end', () => {
+  test('leaves the datapath to forward until inband detach takes it down', async () => {
+    const { balancer, lab } = rig();
+    const flags = ['--interface', lab.lb.interface, '--pin', balancer.pin];
+    const isHooked = async () =>
+      /prog\/xdp/.test(await lab.exec(lab.lb, ['ip', 'link', 'show', lab.lb.interface]));
+    const refused = await balancer.command('detach', ...flags).catch((error: Error) => error);
+    expect(String(refused)).toContain('ALREADY_RUNNING');
+
+    await withoutLoss(async () => {
+      await balancer.end('SIGTERM');
+      await sleep(200);
+      await balancer.start();
+    });
+    expect(balancer.log.filter(({ event }) => event === 'stopped').length).toBeGreaterThan(0);
+    await balancer.end('SIGTERM');
+    expect(await isHooked()).toBe(true);
+    expect(await balancer.command('detach', ...flags)).toBe(
+      `${lab.lb.interface}: taken down, ${balancer.pin} is removed\n`,
+    );
+    expect(await isHooked()).toBe(false);
+    expect(existsSync(balancer.pin)).toBe(false);
+    expect(JSON.parse(await balancer.command('detach', ...flags, '--json'))).toEqual({
+      schema: 'inband.detach/1',
+      interface: lab.lb.interface,
+      pin: balancer.pin,
+      detached: false,
+      removed: false,
+    });
+    await balancer.start({ flags: ['--detach'] });
+    expect((await balancer.status()).datapath).toMatchObject({ adopted: false, pinned: null });
+    await balancer.end('SIGTERM');
+    expect(await isHooked()).toBe(false);
+    await balancer.start();
+  });
+});
