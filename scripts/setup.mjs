@@ -14,7 +14,7 @@ const packages = [
   ...['g++', 'make', 'python3', 'libpcap-dev'],
   ...['iproute2', 'ethtool', 'procps', 'util-linux', 'memcached'],
 ];
-const testPackages = ['chromium', 'prometheus', 'groff-base', 'zsh', 'fish'];
+const testPackages = ['chromium', 'prometheus', 'groff-base', 'zsh', 'fish', 'systemd'];
 /** npm leaves out what it cannot build of these. */
 const optional = ['cap', 'raw-socket'];
 
