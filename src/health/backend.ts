@@ -67,6 +67,8 @@ export class WatchedBackend {
     ejections: 0,
     refuted: 0,
   };
+  /** Always as it is now. */
+  readonly health: BackendHealth;
   readonly #standing: Standing;
   #suspectedNs = Number.NEGATIVE_INFINITY;
   #isFirst = true;
@@ -82,6 +84,7 @@ export class WatchedBackend {
     this.cursor = random % portCount;
     const [state, reason] = beginOf(backend, this.kind);
     this.#standing = new Standing(state, reason, now);
+    this.health = viewOf(this, this.#standing);
     this.nextNs = this.isChecked ? now : Number.POSITIVE_INFINITY;
   }
 
@@ -101,18 +104,6 @@ export class WatchedBackend {
   /** Whether it takes new flows now, as far as is known here. */
   get takesFlows(): boolean {
     return this.isUsable && (this.backend.ready ?? this.backend.checked);
-  }
-
-  get health(): BackendHealth {
-    const { state, sinceNs, reason } = this.#standing;
-    const { ejected } = this.ejection;
-    return {
-      state,
-      sinceNs,
-      reason,
-      check: this.kind,
-      ejected: ejected ? { untilNs: ejected.untilNs, reason: ejected.reason, times: ejected.times } : null,
-    };
   }
 
   /** Takes the backend as it is configured now; what is known of it stays as far as it is of use. */
@@ -179,6 +170,26 @@ export class WatchedBackend {
     if (signals === noSignals || !this.settings.passive.enabled) this.evidence = undefined;
     else this.evidence ??= new Evidence(signals, now);
   }
+}
+
+function viewOf(backend: WatchedBackend, standing: Standing): BackendHealth {
+  return {
+    get state() {
+      return standing.state;
+    },
+    get sinceNs() {
+      return standing.sinceNs;
+    },
+    get check() {
+      return backend.kind;
+    },
+    get reason() {
+      return standing.reason;
+    },
+    get ejected() {
+      return backend.ejection.ejected ?? null;
+    },
+  };
 }
 
 const notCheckedYet = 'not checked yet';

@@ -107,7 +107,7 @@ export class HealthMonitor {
     if (held > 0) this.#options.log.info({ event: 'health_changes', held });
   }
 
-  /** What is known of a backend; of one that is not watched, that nobody checks it. */
+  /** What is known of a backend, always as it is now; of one that is not watched, that nobody checks it. */
   of(number: number): BackendHealth {
     return this.#byNumber.get(number)?.health ?? unwatched;
   }

@@ -246,7 +246,7 @@ describe('a reconfiguration', () => {
     scene.run(100);
     scene.server(2).behaviour = 'closed';
     scene.run(10_000);
-    const before = [scene.monitor.of(1), scene.monitor.of(2)];
+    const before = [{ ...scene.monitor.of(1) }, { ...scene.monitor.of(2) }];
     scene.configure({ timeoutNs: ms(500) }, scene.backends([1, 2, 3]));
     expect([scene.monitor.of(1), scene.monitor.of(2)]).toEqual(before);
     expect(scene.state(3)).toBe('starting');
