@@ -78,12 +78,15 @@ export class TopSession {
   /** Takes in what the daemon tells for as long as it does. */
   async #watch(): Promise<void> {
     const isFirst = this.#feed.about === undefined;
+    let isPast = true;
     try {
       for await (const line of recorded(this.#socket, this.#ended.signal)) {
         this.#feed.take(line);
         this.#lostAt = undefined;
         this.#screen.enter();
-        if ('frame' in line || 'decisions' in line) this.#show();
+        // Decisions end what was recorded before.
+        isPast &&= !('decisions' in line);
+        if (!isPast && !('about' in line)) this.#show();
       }
     } catch (error) {
       if (this.#ended.signal.aborted) return;

@@ -54,7 +54,7 @@ function problemLines({ backend, health, obstacle }: BackendAnswer, paint: Paint
   const { state, reason, ejected } = health;
   const problems = [
     ...(obstacle === null ? [] : [obstacle]),
-    ...(reason !== '' && state !== 'unchecked' ? [`${state}: ${reason}`] : []),
+    ...(reason !== '' && (state === 'down' || state === 'starting') ? [`${state}: ${reason}`] : []),
     ...(ejected ? [`ejected until ${clock(ejected.until)}: ${ejected.reason}${again(ejected.times)}`] : []),
   ];
   return problems.map((problem) => paint('yellow', `${printable(backend)}: ${printable(problem)}`));

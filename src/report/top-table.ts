@@ -8,15 +8,18 @@ const nameWidthMin = 9;
 const barWidth = 8;
 const figureWidth = 6;
 const gap = '  ';
+const chartTitle = 'p99, last minute';
 const chartWidthMin = 8;
 const chartWidthMax = 30;
 
-/** A column beside name and state; narrow terminals go without those at the end of `dropped`. */
+/** A column beside name and state; narrow terminals go without some. */
 const figures = ['new/s', 'pkt/s', 'held', 'flight', 'p50', 'p99'] as const;
 
 type Figure = (typeof figures)[number];
 
+/** For the chart, and for a line that does not fit without it. */
 const droppedFirst: readonly Figure[] = ['held', 'flight', 'pkt/s', 'p50'];
+const droppedLast: readonly Figure[] = ['new/s', 'p99'];
 
 /** Which columns there are, and how wide: the same for all vips. */
 export interface Columns {
@@ -37,6 +40,7 @@ export function columnsFor(backends: readonly TopBackend[], width: number): Colu
   const shown = new Set<Figure>(figures);
   const room = () => width - fixed - shown.size * (gap.length - 1 + figureWidth) - gap.length;
   for (const figure of droppedFirst) if (room() < chartWidthMin) shown.delete(figure);
+  for (const figure of droppedLast) if (room() + gap.length < 0) shown.delete(figure);
   const chart = room() >= chartWidthMin ? Math.min(chartWidthMax, room()) : 0;
   return { name, state, figures: figures.filter((figure) => shown.has(figure)), chart };
 }
@@ -50,7 +54,7 @@ export function rowLines({ backends, kind }: TopVip, columns: Columns, options: 
     'share'.padEnd(barWidth + 5),
   ].join(gap);
   const titles = columns.figures.map((figure) => ` ${figure.padStart(figureWidth)}`).join('');
-  const chart = columns.chart > 0 ? `${gap}${truncate('p99, last minute', columns.chart)}` : '';
+  const chart = columns.chart > 0 ? gap + (columns.chart < chartTitle.length ? 'p99 60s' : chartTitle) : '';
   const shareTop = Math.max(...backends.map(({ share, weight }) => Math.max(share, weight)));
   const scale = latencyScale(backends);
   const rows = sorted(backends, options.sort, options.isReversed).map((one) => {
@@ -64,18 +68,30 @@ export function rowLines({ backends, kind }: TopVip, columns: Columns, options: 
       gap,
       paint('cyan', bar(one.share, shareTop, barWidth, one.weight)),
       ` ${share}`,
-      ...columns.figures.map((figure) => ` ${figureText(one, figure).padStart(figureWidth)}`),
-      lastColumn(one, columns.chart, scale, options),
+      measured(one, columns, scale, options),
     ].join('');
   });
   return [paint('dim', head + titles + (kind === '' ? '' : chart)), ...rows];
 }
 
-/** The last minute as a chart; what keeps a backend from being used, where that is so. */
-function lastColumn(one: TopBackend, width: number, scale: Scale | undefined, { paint }: TopOptions): string {
-  if (width === 0) return '';
-  if (one.problem !== null) return gap + paint('yellow', truncate(printable(one.problem), width));
-  return scale ? gap + paint('cyan', chartText(one.p99_ns_by_second, width, scale)) : '';
+/** Figures and the chart of the last minute; of a backend that cannot be used why, in place of its latencies. */
+function measured(
+  one: TopBackend,
+  columns: Columns,
+  scale: Scale | undefined,
+  { paint }: Pick<TopOptions, 'paint'>,
+): string {
+  const cell = (figure: Figure) => ` ${figureText(one, figure).padStart(figureWidth)}`;
+  const { chart } = columns;
+  if (one.problem === null) {
+    const minute =
+      chart > 0 && scale ? gap + paint('cyan', chartText(one.p99_ns_by_second, chart, scale)) : '';
+    return columns.figures.map(cell).join('') + minute;
+  }
+  const kept = columns.figures.filter((figure) => figure === 'new/s' || figure === 'pkt/s');
+  const left = columns.figures.length - kept.length;
+  const room = left * (1 + figureWidth) + (chart > 0 ? gap.length + chart : 0) - gap.length;
+  return kept.map(cell).join('') + gap + paint('yellow', truncate(printable(one.problem), room));
 }
 
 function figureText(one: TopBackend, figure: Figure): string {
@@ -123,15 +139,15 @@ function sorted(backends: readonly TopBackend[], sort: TopSort, isReversed: bool
   return isReversed ? ordered.reverse() : ordered;
 }
 
-const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-
-/** A bar of `width` characters to the eighth of one, `top` at full width; a line where `mark` is, unless the bar covers it. */
+/**
+ * A bar of `width` characters to half of one, `top` at full width; a line where `mark` is, unless the bar covers it. Bars
+ * of lines below one another do not touch.
+ */
 export function bar(value: number, top: number, width: number, mark?: number): string {
-  const scaled = top > 0 ? Math.max(0, Math.min(1, value / top)) * width : 0;
-  const whole = Math.floor(scaled);
+  const halves = top > 0 ? Math.round(Math.max(0, Math.min(1, value / top)) * width * 2) : 0;
   // What is above 0 is seen.
-  const part = eighths[value > 0 && scaled < 1 / 8 ? 1 : Math.floor((scaled - whole) * 8)]!;
-  const cells = [...`${'█'.repeat(whole)}${part}`.padEnd(width, '·')];
+  const seen = value > 0 ? Math.max(1, halves) : halves;
+  const cells = [...`${'━'.repeat(seen >> 1)}${seen & 1 ? '╸' : ''}`.padEnd(width, '·')];
   const at = mark === undefined || !(top > 0) ? -1 : Math.min(width - 1, Math.floor((mark / top) * width));
   if (at >= 0 && cells[at] === '·') cells[at] = '│';
   return cells.join('');

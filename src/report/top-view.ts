@@ -9,8 +9,8 @@ const decisionsMax = 20;
 
 /** Packets for a vip that did not reach a backend. */
 const lostReasons = ['no_backend', 'too_big', 'send_failed', 'shed', 'ring_full'];
-/** Packets that left as they should. */
-const sentReasons = ['tx', 'redirect', 'ipip', 'arp_answered'];
+/** Packets that left as they should; `probe` is the answer to a check. */
+const fineReasons = ['tx', 'redirect', 'ipip', 'arp_answered', 'probe'];
 
 /** What `inband top` shows of one moment; `--once --json` prints it. Within a version of `schema` keys are added, never renamed. */
 export interface TopView {
@@ -201,7 +201,7 @@ function problemOf({ obstacles, health }: VipFrame, b: number): string | null {
 
 function drops(last: Frame, span: Span): TopDrop[] {
   return Object.keys(last.packets)
-    .filter((reason) => !sentReasons.includes(reason) && last.packets[reason]! > 0)
+    .filter((reason) => !fineReasons.includes(reason) && last.packets[reason]! > 0)
     .map((reason) => ({
       reason,
       is_lost: lostReasons.includes(reason),

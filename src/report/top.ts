@@ -1,7 +1,7 @@
 import { formatCount, formatPercent, printable } from './format.ts';
 import { type Paint, truncate } from './terminal.ts';
 import { bar, columnsFor, compact, rowLines } from './top-table.ts';
-import type { TopDecision, TopView, TopVip } from './top-view.ts';
+import type { TopDecision, TopDrop, TopView, TopVip } from './top-view.ts';
 
 /** What backends are ordered by; `name` is the order of the configuration. */
 export const topSorts = ['name', 'share', 'flows', 'packets', 'flight', 'p99'] as const;
@@ -123,7 +123,7 @@ function bodyLines(view: TopView, width: number, options: TopOptions): string[] 
 function vipLine({ vip, policy, kind, ...rates }: TopVip, width: number, paint: Paint): string {
   const name = truncate(printable(vip), width);
   const flows = `${compact(rates.flows_per_s)} new flows/s, ${compact(rates.packets_per_s)} packets/s`;
-  const about = `  ${flows}, ${printable(policy)}${kind === '' ? '' : ` by ${printable(kind)}`}`;
+  const about = `  ${flows}, ${printable(policy)}${kind === '' ? '' : ` on ${printable(kind)}`}`;
   return paint('bold', name) + truncate(about, width - name.length);
 }
 
@@ -134,14 +134,17 @@ function footLines(
 ): (count: number) => string[] {
   const decisions = view.decisions.filter((one) => vip === undefined || one.vip === vip);
   return (count) => [
-    paint('bold', 'Decisions') +
-      (decisions.length === 0 ? paint('dim', '  none yet: shares are as configured') : ''),
+    paint('bold', 'Decisions') + (decisions.length === 0 ? paint('dim', '  none yet') : ''),
     ...decisions.slice(0, count).map((one) => decisionLine(one, view.vips.length > 1, width, paint)),
     dropLine(view, width, paint),
     ...(hasKeys ? [paint('dim', truncate(topKeys, width))] : []),
   ];
 }
 
+/** The end of a decision in words. */
+const sharePattern = /^(.*) -> share (\S+) -> (\S+)$/;
+
+/** When, whose share became what, and why; the vip where there are several and there is room. */
 function decisionLine(
   { from, vip, backend, steps, text }: TopDecision,
   hasVip: boolean,
@@ -149,21 +152,26 @@ function decisionLine(
   paint: Paint,
 ): string {
   const time = from.slice(11, 19);
-  const name = printable(hasVip ? `${backend} of ${vip}` : backend);
-  const rest = truncate(
-    `${name}  ${printable(text)}${steps > 1 ? ` (${steps} steps)` : ''}`,
-    width - time.length - 2,
-  );
-  return `${paint('dim', time)}  ${rest}`;
+  const [, why = text, before, after] = sharePattern.exec(text) ?? [];
+  const share = before === undefined ? '' : `${before} -> ${after}  `;
+  const lasting = steps > 1 ? ` (${steps} steps)` : '';
+  const of = hasVip ? `  of ${vip}` : '';
+  const rest = `${backend}  ${share}${why}${lasting}${of}`;
+  return `${paint('dim', time)}  ${truncate(printable(rest), width - time.length - 2)}`;
 }
 
+/** What was for a vip and is lost, then what was not for one. */
 function dropLine({ drops }: TopView, width: number, paint: Paint): string {
   const title = 'Dropped';
-  if (drops.length === 0) return paint('bold', title) + paint('dim', '  nothing since the start');
-  const parts = drops.map(({ reason, is_lost, per_s, total }): [string, boolean] => [
-    `${printable(reason)} ${compact(per_s)}/s (${formatCount(total)})`,
-    is_lost && per_s > 0,
-  ]);
+  const textOf = ({ reason, per_s, total }: TopDrop) =>
+    `${printable(reason)} ${formatCount(total)}${per_s > 0 ? `, ${compact(per_s)}/s` : ''}`;
+  const lost = drops.filter(({ is_lost }) => is_lost);
+  const others = drops.filter(({ is_lost }) => !is_lost);
+  const parts: [string, boolean][] = [
+    ...(lost.length === 0 ? [['none of the packets for vips', false] as [string, boolean]] : []),
+    ...lost.map((one): [string, boolean] => [textOf(one), one.per_s > 0]),
+    ...others.map((one, i): [string, boolean] => [`${i === 0 ? 'others: ' : ''}${textOf(one)}`, false]),
+  ];
   return `${paint('bold', title)}  ${fitting(parts, width - title.length - 2, paint)}`;
 }
 

@@ -284,7 +284,7 @@ function linesOf(
 
 /** Reasons under which packets left that went to no backend. */
 function notForwarded({ packets }: Frame): string[] {
-  const fine = ['tx', 'redirect', 'ipip', 'arp_answered'];
+  const fine = ['tx', 'redirect', 'ipip', 'arp_answered', 'probe'];
   return Object.keys(packets).filter((reason) => !fine.includes(reason));
 }
 
