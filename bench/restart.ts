@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accountOf } from '../test/chaos/account.ts';
 import type { StartOptions } from '../test/chaos/balancer.ts';
+import { otherVersion } from '../test/chaos/installation.ts';
 import { patienceMs, Rig } from '../test/chaos/rig.ts';
 import { linkBuilt } from './built.ts';
-import { otherVersion } from './installation.ts';
+
 import { type BenchResult, median, type Row, rounded, type Target } from './result.ts';
 
 export const name = 'restart';

@@ -21,7 +21,7 @@ const logLinesMax = 5_000;
 const wordsMax = 8_192;
 
 /** Where this package is; from its sources and from where the benches are compiled to. */
-const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
+export const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 export const monotonicNs = (): number => Number(process.hrtime.bigint());
 
@@ -130,15 +130,14 @@ export class Balancer {
     return { spawnedNs, tickedNs: monotonicNs() };
   }
 
-  /** Runs one that is expected to end by itself, and is killed if it does not: its exit code and what it said. */
+  /** Runs one that is expected to end by itself, and is killed if it does not or `signal` says so. */
   async refused(
     options: StartOptions = {},
-    waitMs = tickMsMax,
+    signal = AbortSignal.timeout(tickMsMax),
   ): Promise<{ code: number | string; error: InbandError }> {
     const running = this.#spawn(options);
-    const patience = setTimeout(() => running.child.kill('SIGKILL'), waitMs);
+    signal.addEventListener('abort', () => running.child.kill('SIGKILL'));
     const code = await running.ended;
-    clearTimeout(patience);
     return { code, error: lastWords(running.words) };
   }
 
