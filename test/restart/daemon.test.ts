@@ -1,11 +1,14 @@
-import { existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chownSync, existsSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Status } from '../../src/daemon.ts';
 
 import { accountOf, brokenLine } from '../chaos/account.ts';
 import { patienceMs } from '../chaos/rig.ts';
 import { useRig, withoutChecks } from '../faults/support.ts';
+import { root, temporaryDirectory } from '../native/support.ts';
 
 /** Shares that change by themselves would be others at each look. */
 const still = { ...withoutChecks, policy: 'static' };
@@ -125,5 +128,65 @@ describe('a daemon that is asked to end', () => {
     await balancer.end('SIGTERM');
     expect(await isHooked()).toBe(false);
     await balancer.start();
+  });
+});
+
+/** A BPF file system of its own that a user may write to; it is unmounted after the test. */
+function ownBpffs(user: number): string {
+  const path = temporaryDirectory();
+  execFileSync('mount', ['-t', 'bpf', 'bpf', path]);
+  onTestFinished(() => {
+    execFileSync('umount', [path]);
+  });
+  chownSync(path, user, user);
+  return path;
+}
+
+const nobody = 65_534;
+const capabilities = '-all,+bpf,+net_admin,+perfmon,+net_raw';
+/** What config/systemd/inband.service gives the daemon. */
+const unprivileged = [
+  ...['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--no-new-privs'],
+  ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=${capabilities}`),
+];
+
+describe('a daemon of another user than root', () => {
+  test('takes over, loses nothing and detaches with four capabilities', async () => {
+    const { balancer, lab } = rig();
+    await balancer.end('SIGTERM');
+    balancer.forget();
+    for (const path of [balancer.directory, balancer.state]) chownSync(path, nobody, nobody);
+    const pin = join(ownBpffs(nobody), 'eth0');
+    const options = { prefix: unprivileged, flags: ['--pin', pin] };
+    await balancer.start(options);
+    expect(statSync(pin)).toMatchObject({ uid: nobody });
+    await withoutLoss(async () => {
+      await balancer.end('SIGKILL');
+      await balancer.start(options);
+    });
+    expect((await balancer.status()).datapath).toMatchObject({ adopted: true, pinned: pin, mode: 'native' });
+    await balancer.end('SIGTERM');
+    const detach = ['detach', '--interface', lab.lb.interface, '--pin', pin];
+    const main = join(root, 'dist/cli/main.js');
+    expect(await lab.exec(lab.lb, [...unprivileged, process.execPath, main, ...detach])).toContain(
+      'taken down',
+    );
+    expect(existsSync(pin)).toBe(false);
+    rmSync(balancer.socket, { force: true });
+    await balancer.start();
+  });
+
+  test('that was root when it began leaves forwarding, and is taken over by root', async () => {
+    const { balancer } = rig();
+    await balancer.end('SIGTERM');
+    for (const path of [balancer.directory, balancer.state]) chownSync(path, nobody, nobody);
+    await balancer.start({ flags: ['--user', 'nobody'] });
+    await withoutLoss(async () => {
+      await balancer.end('SIGTERM');
+      await balancer.start({ flags: ['--user', 'nobody'] });
+    });
+    expect((await balancer.status()).datapath).toMatchObject({ adopted: true, pinned: balancer.pin });
+    expect(balancer.log.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+    rmSync(balancer.socket, { force: true });
   });
 });
