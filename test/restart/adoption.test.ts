@@ -9,7 +9,7 @@ import type { XdpProgramOptions, XdpVip } from '../../src/datapath/xdp/program.t
 import { type Installed, install } from '../../src/datapath/xdp/take-over.ts';
 import { epochDefault, timeoutsDefault } from '../../src/latency/ensemble.ts';
 import { parseEndpoint } from '../../src/net/address.ts';
-import { enterLab, needsXdp, thrownBy } from '../native/support.ts';
+import { enterLab, ip, needsXdp, thrownBy } from '../native/support.ts';
 import { ip as addressOf, buildFrame } from '../support/frames.ts';
 import { macOf, sourceMac, xdp } from '../xdp/support.ts';
 import { interfaceNamed, needsBpffs, pinDirectory } from './support.ts';
@@ -312,6 +312,21 @@ describe('a datapath', () => {
     next.detach();
     expect(hookHolder(interfaceNamed('lb0'))).toBeUndefined();
     expect(existsSync(directory)).toBe(false);
+  });
+
+  test('is adopted on an interface that is down, where none is started', () => {
+    enterLab();
+    const directory = pinDirectory();
+    ip('link', 'set', 'lb0', 'down');
+    expect(thrownBy(() => XdpDatapath.open(options(directory)))).toMatchObject({ code: 'ENVIRONMENT' });
+    ip('link', 'set', 'lb0', 'up');
+    XdpDatapath.open(options(directory)).close();
+    ip('link', 'set', 'lb0', 'down');
+    const next = XdpDatapath.open(options(directory));
+    expect(next.adopted).toBe(true);
+    next.poll();
+    expect(next.obstacle(next.placed[0]!.backends[0]!)).toBeDefined();
+    next.detach();
   });
 
   test('that is not pinned ends when it is closed', () => {

@@ -21,7 +21,7 @@ import { FrameSender } from './frame-sender.ts';
 import type { InterfaceName } from './native.ts';
 import { interfaces } from './neighbours.ts';
 import { NextHops } from './next-hops.ts';
-import { isInBpffs, removePins, removeStalePins } from './pins.ts';
+import { isInBpffs, readPinDirectory, removePins, removeStalePins } from './pins.ts';
 import type { XdpProgram, XdpSample, XdpVip } from './program.ts';
 import { Sweeper } from './sweeper.ts';
 import { type Installed, install } from './take-over.ts';
@@ -80,9 +80,10 @@ export class XdpDatapath implements Datapath {
    */
   static open(options: DatapathOptions): XdpDatapath {
     const vips = xdpVips(options.vips, options);
-    const target = interfaceOf(options.interface);
     const { pin, ...unpinned } = options;
     const isPinned = pin !== undefined && (options.pinRequired === true || isInBpffs(pin));
+    // What runs on an interface that is down goes on with control, and forwards when it comes up.
+    const target = interfaceOf(options.interface, isPinned && readPinDirectory(pin)?.hasLink === true);
     if (isPinned) removeStalePins();
     const installed = install(
       {
@@ -299,7 +300,7 @@ const xdpVips = (vips: readonly DatapathVip[], { slots, estimator = 'auto' }: Da
     return { endpoint, slots, backends: addresses, estimator, lostFlows };
   });
 
-function interfaceOf(name: string): InterfaceName {
+function interfaceOf(name: string, mayBeDown: boolean): InterfaceName {
   const all = interfaces();
   const found = all.find((one) => one.name === name);
   if (!found) {
@@ -307,7 +308,7 @@ function interfaceOf(name: string): InterfaceName {
       hint: `there is ${all.map((one) => one.name).join(', ')}`,
     });
   }
-  if (found.up) return found;
+  if (found.up || mayBeDown) return found;
   throw new InbandError('ENVIRONMENT', `--interface: ${name} is down`, { hint: `ip link set ${name} up` });
 }
 
