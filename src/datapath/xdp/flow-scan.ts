@@ -3,8 +3,8 @@ import { formatAddress } from '../../net/address.ts';
 import type { FlowRecord } from '../datapath.ts';
 
 /** Sets looked at, and flows shown, in one go: both about a millisecond. */
-const setsAtOnce = 4_096;
-const shownAtOnce = 2_000;
+const setsAtOnce = 1_024;
+const shownAtOnce = 1_000;
 const stateMask = 3;
 const states: readonly (FlowRecord['state'] | undefined)[] = [undefined, 'new', 'established', 'closing'];
 

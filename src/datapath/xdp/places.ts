@@ -9,8 +9,8 @@ import { VipEntries, type VipEntry } from './vip-entries.ts';
 
 /** How long nothing may hold a number before it is given to another backend: no packet takes that long. */
 const restMs = 1_000;
-/** Numbers looked at in one go, as each means to search a table of slots. */
-const releasedAtOnce = 32;
+/** Vips looked at in one go, as each means to read its slots, some 0.1 ms. */
+const vipsAtOnce = 4;
 
 /** A backend that has a number. */
 export interface Member {
@@ -83,8 +83,10 @@ export class Places {
   readonly #vips = new Map<string, OwnVip>();
   readonly #byIndex: (OwnVip | undefined)[] = [];
   readonly #members: (OwnMember | undefined)[];
+  readonly #found = new Uint8Array(noBackend + 1);
   #space: SlotSpace;
-  readonly #gone = new Set<OwnMember>();
+  /** With backends that are gone. */
+  readonly #waiting = new Set<OwnVip>();
 
   /** @param vipsMax vips that it may hold */
   constructor(memory: PlacesMemory, vipsMax: number, fleetSeed: number) {
@@ -105,7 +107,7 @@ export class Places {
 
   /** Whether numbers wait for nothing to hold them any more. */
   get isWaiting(): boolean {
-    return this.#gone.size > 0;
+    return this.#waiting.size > 0;
   }
 
   /** Table of a vip. */
@@ -153,6 +155,7 @@ export class Places {
       checkBackends(name, vip.backends);
       const known = this.#vips.get(name);
       if (known && known.slots !== vip.slots) throw noRoom(`vip ${name}: a table of another size`);
+      const index = known?.index ?? newIndex();
       const place = known?.place ?? this.#entries.roomFor(vip.endpoint, taken);
       if (place === undefined) throw noRoom(`vip ${name} has no place in the table of vips`);
       taken.add(place);
@@ -166,7 +169,7 @@ export class Places {
         added.push(number);
         return number;
       });
-      return { vip, known, place, index: known?.index ?? newIndex(), slotFirst, numbers };
+      return { vip, known, place, index, slotFirst, numbers };
     });
     return { vips: planned, space, added, returned };
   }
@@ -215,28 +218,42 @@ export class Places {
    */
   release(held: (number: number) => number, nowMs: number): number[] {
     const freed: number[] = [];
-    const some: OwnMember[] = [];
-    for (const member of this.#gone) if (some.push(member) === releasedAtOnce) break;
-    for (const member of some) {
+    const some: OwnVip[] = [];
+    for (const vip of this.#waiting) if (some.push(vip) === vipsAtOnce) break;
+    for (const vip of some) {
       // In turn: what stays goes to the end.
-      this.#gone.delete(member);
-      const isHeld = held(member.number) > 0 || this.#isInSlots(member);
-      if (isHeld) member.freeMs = Number.NaN;
-      else if (Number.isNaN(member.freeMs)) member.freeMs = nowMs;
-      if (isHeld || nowMs - member.freeMs < restMs) this.#gone.add(member);
-      else freed.push(this.#remove(member));
+      this.#waiting.delete(vip);
+      freed.push(...this.#releaseOf(vip, held, nowMs));
+      if ([...vip.members.values()].some(({ isGone }) => isGone)) this.#waiting.add(vip);
     }
     return freed;
+  }
+
+  #releaseOf(vip: OwnVip, held: (number: number) => number, nowMs: number): number[] {
+    const gone = [...vip.members.values()].filter(({ isGone }) => isGone);
+    // Slots are read when a number may begin to rest, and once more at the end.
+    const isDue = ({ freeMs }: OwnMember) => !(nowMs - freeMs < restMs);
+    const idle = new Set(gone.filter(({ number }) => held(number) === 0));
+    const inSlots = !vip.isGone && [...idle].some(isDue) ? this.#numbersIn(vip) : undefined;
+    return gone.flatMap((member) => {
+      const isFree = idle.has(member) && inSlots?.[member.number] !== 1;
+      if (!isFree) member.freeMs = Number.NaN;
+      else if (Number.isNaN(member.freeMs)) member.freeMs = nowMs;
+      return isFree && isDue(member) ? [this.#remove(member)] : [];
+    });
+  }
+
+  /** 1 for each number that a slot of the vip has; valid until the next call. */
+  #numbersIn({ slotFirst, slots }: OwnVip): Uint8Array {
+    const found = this.#found.fill(0);
+    for (let slot = slotFirst; slot < slotFirst + slots; slot++) found[this.#slots[slot]!] = 1;
+    return found;
   }
 
   #vip(index: number): OwnVip {
     const vip = this.#byIndex[index];
     if (!vip) throw new RangeError(`there is no vip ${index}`);
     return vip;
-  }
-
-  #isInSlots({ number, vip }: OwnMember): boolean {
-    return !vip.isGone && this.slots(vip.index).includes(number);
   }
 
   #ownVip({ vip, place, index, slotFirst }: Planned): OwnVip {
@@ -283,8 +300,7 @@ export class Places {
   #setGone(member: OwnMember, isGone: boolean): OwnMember {
     member.isGone = isGone;
     member.freeMs = Number.NaN;
-    if (isGone) this.#gone.add(member);
-    else this.#gone.delete(member);
+    if (isGone) this.#waiting.add(member.vip);
     this.#flag(member.number, inbandMemberFlag.used | (isGone ? inbandMemberFlag.gone : 0));
     return member;
   }
@@ -329,7 +345,7 @@ export class Places {
       const member = { number, address: view.getInt32(at + addrBe.offset), isGone, vip, freeMs: Number.NaN };
       this.#members[number] = member;
       vip.members.set(member.address, member);
-      if (isGone) this.#gone.add(member);
+      if (isGone) this.#waiting.add(vip);
     }
     this.placed = [...this.#vips.values()]
       .filter(({ isGone }) => !isGone)

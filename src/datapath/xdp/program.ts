@@ -219,12 +219,19 @@ export class XdpProgram {
     const { macAddresses } = inbandBackend.fields;
     const hopAt = this.#hopAt(backend);
     const fate = hops[hopAt]! & ~interfaceMask;
+    if (!target) {
+      Atomics.store(hops, hopAt, fate);
+      return;
+    }
+    const next = fate | (target.ifindex & interfaceMask);
+    const macs = Buffer.concat([target.mac, target.sourceMac]);
+    const macsAt = at + macAddresses.offset;
+    // Not for a moment unusable when nothing changes, as after a restart of the daemon.
+    if (hops[hopAt] === next && macs.equals(backends.subarray(macsAt, macsAt + macs.length))) return;
     // Unusable while it changes, so that no frame leaves with half an address. Atomics keep the order.
     Atomics.store(hops, hopAt, fate);
-    if (!target) return;
-    backends.set(target.mac, at + macAddresses.offset);
-    backends.set(target.sourceMac, at + macAddresses.offset + target.mac.length);
-    Atomics.store(hops, hopAt, fate | (target.ifindex & interfaceMask));
+    backends.set(macs, macsAt);
+    Atomics.store(hops, hopAt, next);
   }
 
   /** Whether a backend can be sent packets. */

@@ -1,8 +1,10 @@
+import { inbandLimit } from '../../generated/layout.ts';
+
 /** A pass over the flow table takes so long, and so long while flows of lost backends are to end. */
 const passMs = 30_000;
 const passWhileClearingMs = 3_000;
-/** Sets looked at in one go: about a millisecond where the table is in no cache. */
-const setsAtOnce = 2_048;
+/** Sets looked at in one go: less than a millisecond. */
+const setsAtOnce = inbandLimit.sweepSetsMax;
 
 /** What is swept. */
 export interface Swept {
