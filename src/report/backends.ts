@@ -47,7 +47,10 @@ const backendTable = (backends: readonly BackendAnswer[], nowMs: number): Table 
 });
 
 /** In one word, what matters most: a backend that is up may be ejected for what its clients' packets tell. */
-export const healthWord = ({ state, ejected }: Pick<HealthAnswer, 'state' | 'ejected'>): string =>
+export const healthWord = ({
+  state,
+  ejected,
+}: Pick<HealthAnswer, 'state' | 'ejected'>): HealthAnswer['state'] | 'ejected' =>
   ejected && state !== 'down' ? 'ejected' : state;
 
 function problemLines({ backend, health, obstacle }: BackendAnswer, paint: Paint): string[] {

@@ -14,7 +14,8 @@ export function changeText({ changed, note }: ChangeAnswer, { width, color }: Te
   const paint = color ? colorPaint : plainPaint;
   const lines = changed.map(({ vip, backend, state, weight, flows_held }) => {
     const name = paint('bold', `${printable(backend)} of ${printable(vip)}`);
-    return `${name}: ${meanings[state]}, weight ${weight}, ${formatCount(flows_held)} flows held`;
+    const meaning = state === 'ready' && weight === 0 ? 'ready, but gets no new flows' : meanings[state];
+    return `${name}: ${meaning}, weight ${weight}, ${formatCount(flows_held)} flows held`;
   });
   if (changed.length > 1) lines.push(`in ${changed.length} vips; --vip chooses one of them`);
   if (note !== undefined)

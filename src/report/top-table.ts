@@ -112,7 +112,11 @@ function figureText(one: TopBackend, figure: Figure): string {
 }
 
 /** What matters most of a backend in a word or two: `up`, `drain`, `drain/down`, `ejected`, `unusable`. */
-export function stateWord({ state, health, problem }: TopBackend): string {
+export function stateWord({
+  state,
+  health,
+  problem,
+}: Pick<TopBackend, 'state' | 'health' | 'problem'>): string {
   // An obstacle is known of a backend that checks still say is up.
   const known = health === 'up' && problem !== null ? 'unusable' : health;
   if (state === 'ready') return known === 'unchecked' ? 'ready' : known;

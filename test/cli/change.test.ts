@@ -40,9 +40,11 @@ describe('a command that changes a backend', () => {
     const weight = (...argv: string[]) => runCli(weightCommand(), ...argv, '--socket', daemon.socket);
     expect((await weight('10.0.0.11', '0.5', '--vip', web)).text).toContain('weight 0.5');
     expect((await weight('10.0.0.11', 'default', '--vip', tls)).text).toContain('weight 2');
+    expect((await weight('10.0.0.12', '0')).text).toContain('ready, but gets no new flows, weight 0');
     expect(daemon.posted.map(({ body }) => body)).toEqual([
       { backend: '10.0.0.11', vip: web, weight: 0.5 },
       { backend: '10.0.0.11', vip: tls, weight: null },
+      { backend: '10.0.0.12', weight: 0 },
     ]);
   });
 
@@ -64,10 +66,9 @@ describe('a command that changes a backend', () => {
   });
 
   it.each([
-    ['0', 'a weight is above 0', '`inband drain` gives a backend no new flows'],
-    ['1e3', "'1e3' is not a weight", 'give a number above 0 and at most 1000000, or default'],
-    ['1000001', "'1000001' is not a weight", 'give a number above 0 and at most 1000000, or default'],
-    ['Default', "'Default' is not a weight", 'give a number above 0 and at most 1000000, or default'],
+    ['1e3', "'1e3' is not a weight", 'give a number from 0 to 1000000, or default'],
+    ['1000001', "'1000001' is not a weight", 'give a number from 0 to 1000000, or default'],
+    ['Default', "'Default' is not a weight", 'give a number from 0 to 1000000, or default'],
   ])('refuses %s as a weight before anybody is asked', async (weight, message, hint) => {
     const refused = runCli(weightCommand(), '10.0.0.11', weight, '--socket', '/nonexistent/inband.sock');
     await expect(refused).rejects.toMatchObject({ code: 'USAGE', message, hint });

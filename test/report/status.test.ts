@@ -10,7 +10,11 @@ function aStatus(latency: Record<string, typeof none | typeof some>[]): Status {
     backend: `10.0.0.${i + 1}`,
     weight: 1,
     share: 0.5,
+    number: i,
     state: 'up',
+    admin: 'ready',
+    health: { state: 'up', since: '2026-01-01T00:00:00.000Z', check: 'tcp', reason: '', ejected: null },
+    held: 3,
     packets: 10,
     bytes: 1000,
     flows: 1,
@@ -20,12 +24,21 @@ function aStatus(latency: Record<string, typeof none | typeof some>[]): Status {
     schema: 'inband.status/1',
     pid: 7,
     started_at: '2026-01-01T00:00:00.000Z',
-    datapath: { name: 'capture', mode: 'l2', reason: 'no XDP: refused', interface: 'eth0' },
+    datapath: {
+      name: 'capture',
+      mode: 'l2',
+      reason: 'no XDP: refused',
+      interface: 'eth0',
+      adopted: false,
+      pinned: null,
+    },
+    capacity: { vips: 64, backends: 64, flows: 1_000 },
     policy: { name: 'balance', tick_ms: 1 },
     control: { ticks: 5, ticks_late: 0 },
     vips: [{ vip: '10.0.0.100:80/tcp', slots: 65_537, generation: 1, slots_moved: 2, backends }],
     packets: { tx: 20, not_vip: 0 },
-    flows: { created: 2 },
+    flows: { created: 2, active: 250 },
+    flows_capacity: 1_000,
   } as unknown as Status;
 }
 
@@ -34,6 +47,45 @@ const text = (status: Status) => statusText(status, { width: 200, color: false }
 describe('status in words', () => {
   it('has the datapath, its mode, and why it is not a better one', () => {
     expect(text(aStatus([{ request: some }]))).toContain('datapath capture l2 on eth0 (no XDP: refused)');
+  });
+
+  it('says whether forwarding outlives the daemon', () => {
+    const status = aStatus([{ request: some }]);
+    expect(text(status)).toContain('\nnot pinned: it ends with the daemon\n');
+    const pinned = { ...status.datapath, pinned: '/sys/fs/bpf/inband/eth0-1' };
+    expect(text({ ...status, datapath: pinned })).toContain(
+      '\npinned at /sys/fs/bpf/inband/eth0-1: it goes on without the daemon\n',
+    );
+    expect(text({ ...status, datapath: { ...pinned, adopted: true } })).toContain(
+      ', and did before this one\n',
+    );
+  });
+
+  it('has the state of each backend, what keeps it from being used, and how full the flow table is', () => {
+    const status = aStatus([{ request: some }, { request: some }, { request: some }]);
+    const [vip] = status.vips;
+    const [first, second, third] = vip!.backends;
+    const ejected = { until: '2026-01-01T00:00:09.000Z', reason: '3 SYNs unanswered', times: 1 };
+    const shown = text({
+      ...status,
+      vips: [
+        {
+          ...vip!,
+          backends: [
+            { ...first!, admin: 'drain', health: { ...first!.health, state: 'down', reason: 'refused' } },
+            { ...second!, health: { ...second!.health, ejected } },
+            { ...third!, obstacle: 'no neighbour entry', state: 'unusable' },
+          ],
+        },
+      ],
+    });
+    expect(shown).toMatch(/10\.0\.0\.1 +drain\/down/);
+    expect(shown).toMatch(/10\.0\.0\.2 +ejected/);
+    expect(shown).toMatch(/10\.0\.0\.3 +unusable/);
+    expect(shown).toContain(
+      '\n10.0.0.1: refused\n10.0.0.2: 3 SYNs unanswered\n10.0.0.3: no neighbour entry\n',
+    );
+    expect(shown).toMatch(/\nflow table: 250 of 1,000 \(25%\)$/);
   });
 
   it('has the kinds of which any backend has samples, and no others', () => {
