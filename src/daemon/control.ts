@@ -98,6 +98,8 @@ export class Control {
     const { datapath, overrides } = this;
     const plan = await planOf(this.services, settings, overrides);
     const placed = datapath.configure(datapathVips(settings));
+    // What became of numbers that left or came back is the datapath's to say.
+    this.#fates.clear();
     this.settings = settings;
     const services = plan.vips.map((planned, v) => {
       const { vip, before, stays } = planned;
@@ -223,7 +225,9 @@ export class Control {
       if (obstacle === service.obstacles[b]) continue;
       isNews = true;
       service.obstacles[b] = obstacle;
-      service.pool.setUsable(b, obstacle === undefined);
+      // The first next hop is no return, unless others have shared the flows until then.
+      service.pool.setUsable(b, obstacle === undefined, service.wasReachable[b]! || service.joins[b]!);
+      if (obstacle === undefined) service.wasReachable[b] = true;
       const about = { vip: service.name, backend: service.pool.backends[b]!.name };
       if (obstacle === undefined) this.#log.info({ event: 'backend_usable', ...about });
       else this.#log.warn({ event: 'backend_unusable', ...about, obstacle });
@@ -236,7 +240,7 @@ export class Control {
     for (const [b, number] of numbers.entries()) {
       const isLost = states[b] === 'maintenance' || health[b]!.state === 'down';
       const fate = isLost ? settings.lostFlows : 'keep';
-      if ((this.#fates.get(number) ?? 'keep') === fate) continue;
+      if (this.#fates.get(number) === fate) continue;
       this.#fates.set(number, fate);
       this.datapath.setFate(number, fate);
     }
