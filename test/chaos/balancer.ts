@@ -75,6 +75,8 @@ export class Balancer {
   readonly pin: string;
   /** What the daemons so far have logged, the end of it. */
   readonly log: LogLine[] = [];
+  /** Gets each line that they log. */
+  onLog: (line: LogLine) => void = () => {};
   #running: Running | undefined;
 
   constructor(lab: Lab) {
@@ -158,11 +160,15 @@ export class Balancer {
   }
 
   #note(line: string): void {
+    let parsed: LogLine;
     try {
-      this.log.push(JSON.parse(line) as LogLine);
+      parsed = JSON.parse(line) as LogLine;
     } catch {
-      // A line cut by the death of who wrote it.
+      // Cut by the death of who wrote it.
+      return;
     }
+    this.log.push(parsed);
+    this.onLog(parsed);
     if (this.log.length > logLinesMax) this.log.splice(0, logLinesMax / 2);
   }
 

@@ -115,6 +115,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   try {
     const world = new World(rig, seed, start, say);
     say(`seed ${seed}, ${seconds} s, lost_flows: ${world.fate}`);
+    rig.balancer.onLog = (line) => {
+      if (String(line.event).startsWith('backend_')) world.say(`  daemon: ${JSON.stringify(line)}`);
+    };
     rig.configure(undefined, { health, pool: { lost_flows: world.fate } });
     await rig.balancer.start(start);
     const before = await rig.wire();

@@ -1,0 +1,45 @@
+import { expect, test, vi } from 'vitest';
+import type { BackendsAnswer } from '../../src/admin/answers.ts';
+import { unharmed, useRig } from './support.ts';
+
+const rig = useRig({
+  health: { check: 'tcp', interval: '500ms', timeout: '500ms', rise: 1, fall: 2, slow_start: '1s' },
+  pool: { lost_flows: 'resteer' },
+});
+
+/** Resolves when the checks say this of a server. */
+const isSaidToBe = (address: string, wanted: string) =>
+  vi.waitFor(
+    async () => {
+      const { backends } = await rig().balancer.get<BackendsAnswer>('/backends');
+      expect(backends.find(({ backend }) => backend === address)!.health.state).toBe(wanted);
+    },
+    { timeout: 10_000, interval: 100 },
+  );
+
+test('a server that came back while there was no daemon loses no flow when slots move later', async () => {
+  const { lab, balancer, servers } = rig();
+  const server = servers[1]!;
+  await isSaidToBe(server.address, 'up');
+  await lab.crash(server);
+  await isSaidToBe(server.address, 'down');
+  await balancer.end('SIGKILL');
+  await lab.revive(server);
+  await balancer.start();
+  await isSaidToBe(server.address, 'up');
+  await unharmed(rig(), async () => {
+    for (const weight of [1, 20, 1, 20]) {
+      await balancer.post('/backend', { backend: servers[0]!.address, weight });
+      await new Promise((resolve) => setTimeout(resolve, 400));
+    }
+  });
+});
+
+test('servers that all seem to be down get all flows, and keep them', async () => {
+  const { lab, servers } = rig();
+  await Promise.all(servers.map((server) => lab.crash(server)));
+  await Promise.all(servers.map(({ address }) => isSaidToBe(address, 'down')));
+  await Promise.all(servers.map((server) => lab.revive(server)));
+  // Down still, as far as the load balancer knows.
+  await unharmed(rig(), () => Promise.all(servers.map(({ address }) => isSaidToBe(address, 'up'))));
+});
