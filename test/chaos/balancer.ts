@@ -126,7 +126,8 @@ export class Balancer {
       if (status?.pid === running.child.pid && status!.control.ticks > 0) break;
       const code = await Promise.race([running.ended, sleep(pollMs)]);
       if (code === undefined && performance.now() <= giveUp) continue;
-      await this.end('SIGKILL');
+      // It may have been ended from elsewhere, and another one be running.
+      if (this.#running === running) await this.end('SIGKILL');
       throw lastWords(running.words || `no tick within ${tickMsMax} ms`);
     }
     return { spawnedNs, tickedNs: monotonicNs() };
