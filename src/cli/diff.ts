@@ -41,7 +41,9 @@ async function withDaemon(after: Settings, socket = after.socket): Promise<Diffe
 
 function flowsIn({ vips }: Status): FlowsOf {
   const flows = new Map(
-    vips.flatMap(({ vip, backends }) => backends.map((one) => [`${vip} ${one.backend}`, one.flows])),
+    vips.flatMap(({ vip, backends }) =>
+      backends.map(({ backend, held, flows }) => [`${vip} ${backend}`, { held, begun: flows }]),
+    ),
   );
   return (vip, backend) => flows.get(`${vip} ${backend}`) ?? null;
 }

@@ -1,6 +1,7 @@
 import type { PolicyChoice } from '../control/registry.ts';
 import { createTableBuilder, disruption } from '../maglev/builder.ts';
 import { formatEndpoint } from '../net/address.ts';
+import { healthDocument } from './health-schema.ts';
 import type { BackendSettings, Settings, VipSettings } from './settings.ts';
 import { policyDocument, toDocument } from './write.ts';
 
@@ -25,7 +26,8 @@ export interface BackendChange {
   /** Slots by weight, before any feedback. */
   readonly slots_before: number;
   readonly slots_after: number;
-  /** Flows that began there since the daemon started; null unless asked of a daemon. */
+  /** Flows that it holds now, and that began there since it forwards; null unless asked of a daemon. */
+  readonly flows_held: number | null;
   readonly flows_begun: number | null;
 }
 
@@ -41,6 +43,8 @@ export interface VipChange {
   readonly slots_moved_min: number | null;
   readonly policy_before: unknown;
   readonly policy_after: unknown;
+  /** Other settings of its pool: checks, and what lost flows meet. */
+  readonly settings: readonly SettingChange[];
   readonly backends: readonly BackendChange[];
 }
 
@@ -52,8 +56,14 @@ export interface Difference {
   readonly settings: readonly SettingChange[];
 }
 
-/** Flows that began at a backend of a vip; null where that is not known. */
-export type FlowsOf = (vip: string, backend: string) => number | null;
+/** Flows of a backend of a vip; null where that is not known. */
+export type FlowsOf = (vip: string, backend: string) => Flows | null;
+
+/** Those that it holds, and those that began there. */
+export interface Flows {
+  readonly held: number;
+  readonly begun: number;
+}
 
 /**
  * What `after` changes in `before`, in slots of tables by weight.
@@ -88,11 +98,17 @@ const isSame = (a: VipSettings | undefined, b: VipSettings | undefined): boolean
   a !== undefined && b !== undefined && textOf(a) === textOf(b);
 
 /** What a vip is, whatever the order of its backends: tables do not depend on it. */
-const textOf = ({ backends, policy }: VipSettings): string =>
+const textOf = ({ backends, policy, ...pool }: VipSettings): string =>
   JSON.stringify([
     policyDocument(policy),
+    poolDocument(pool),
     backends.map((one) => [one.name, one.weight, encapOf(one)]).sort(),
   ]);
+
+const poolDocument = ({ health, lostFlows }: Pick<VipSettings, 'health' | 'lostFlows'>) => ({
+  health: healthDocument(health),
+  lost_flows: lostFlows,
+});
 
 /** @param known a side whose table is the same if it is of the same backends */
 function side(vip: VipSettings | undefined, slots: number, known?: Side): Side {
@@ -108,7 +124,7 @@ function vipChange(
   name: string,
   before: Side,
   after: Side,
-  flowsOf: (backend: string) => number | null,
+  flowsOf: (backend: string) => Flows | null,
 ): VipChange {
   const backends = backendChanges(before, after, flowsOf);
   const isComparable = before.table.length === after.table.length;
@@ -122,6 +138,8 @@ function vipChange(
     slots_moved_min: isComparable ? lost(backends) : null,
     policy_before: policyOf(before.vip?.policy),
     policy_after: policyOf(after.vip?.policy),
+    settings:
+      before.vip && after.vip ? changesBetween(poolDocument(before.vip), poolDocument(after.vip)) : [],
     backends: backends.filter((one) => one.change !== 'kept' || one.slots_before !== one.slots_after),
   };
 }
@@ -136,7 +154,7 @@ const lost = (backends: readonly BackendChange[]): number =>
 function backendChanges(
   before: Side,
   after: Side,
-  flowsOf: (backend: string) => number | null,
+  flowsOf: (backend: string) => Flows | null,
 ): BackendChange[] {
   const slotsBefore = slotCounts(before);
   const slotsAfter = slotCounts(after);
@@ -145,6 +163,7 @@ function backendChanges(
   return [...new Set([...old.keys(), ...next.keys()])].map((backend) => {
     const was = old.get(backend);
     const will = next.get(backend);
+    const flows = was ? flowsOf(backend) : null;
     return {
       backend,
       change: changeOf(was, will),
@@ -154,7 +173,8 @@ function backendChanges(
       encap_after: will ? encapOf(will) : null,
       slots_before: slotsBefore.get(backend) ?? 0,
       slots_after: slotsAfter.get(backend) ?? 0,
-      flows_begun: was ? flowsOf(backend) : null,
+      flows_held: flows?.held ?? null,
+      flows_begun: flows?.begun ?? null,
     };
   });
 }
@@ -174,9 +194,14 @@ function slotCounts({ backends, table }: Side): Map<string, number> {
 }
 
 /** What differs beside vips, by keys of the file. */
-export function settingChanges(before: Settings, after: Settings): SettingChange[] {
-  const old = flatten(toDocument({ ...before, vips: [] }));
-  const next = flatten(toDocument({ ...after, vips: [] }));
+export const settingChanges = (before: Settings, after: Settings): SettingChange[] =>
+  changesBetween(toDocument({ ...before, vips: [] }), toDocument({ ...after, vips: [] }));
+
+type Document = Readonly<Record<string, unknown>>;
+
+function changesBetween(before: Document, after: Document): SettingChange[] {
+  const old = new Map(flatten(before));
+  const next = new Map(flatten(after));
   return [...new Set([...old.keys(), ...next.keys()])].flatMap((key) => {
     const change = { key, before: old.get(key) ?? null, after: next.get(key) ?? null };
     return JSON.stringify(change.before) === JSON.stringify(change.after) ? [] : [change];
@@ -184,11 +209,10 @@ export function settingChanges(before: Settings, after: Settings): SettingChange
 }
 
 /** Values by their path; a policy is one value, since its settings mean nothing without its name. */
-function flatten(document: Readonly<Record<string, unknown>>): Map<string, unknown> {
-  const entries = Object.entries(document).flatMap(([key, value]): [string, unknown][] => {
+function flatten(document: Document, path = ''): [string, unknown][] {
+  return Object.entries(document).flatMap(([key, value]): [string, unknown][] => {
     const isMapping = typeof value === 'object' && value !== null && !Array.isArray(value);
-    if (!isMapping || key === 'policy') return [[key, value]];
-    return Object.entries(value).map(([inner, one]) => [`${key}.${inner}`, one]);
+    if (!isMapping || key === 'policy') return [[path + key, value]];
+    return flatten(value as Document, `${path}${key}.`);
   });
-  return new Map(entries);
 }

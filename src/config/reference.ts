@@ -131,10 +131,10 @@ Within a version of \`schema\` keys are added, never renamed.
 
 | \`inband.diff/1\` | content |
 |---|---|
-| \`vips[]\` | vips that change: \`vip\`, \`change\` (\`added\`, \`removed\`, \`changed\`), \`policy_before\`, \`policy_after\` |
+| \`vips[]\` | vips that change: \`vip\`, \`change\` (\`added\`, \`removed\`, \`changed\`), \`policy_before\`, \`policy_after\`, \`settings\` of its pool that change |
 | \`vips[].slots_before\`, \`slots_after\` | size of the table; null where there is none |
 | \`vips[].slots_moved\`, \`slots_moved_min\` | slots of tables by weight that go to another backend, and the fewest that could; null for tables of two sizes |
-| \`vips[].backends[]\` | backends that are not as before: \`backend\`, \`change\` (\`kept\`: only its slots change), \`weight_\`, \`encap_\`, \`slots_before\` and \`_after\`; \`flows_begun\` there since the daemon started, null between files |
+| \`vips[].backends[]\` | backends that are not as before: \`backend\`, \`change\` (\`kept\`: only its slots change), \`weight_\`, \`encap_\`, \`slots_before\` and \`_after\`; \`flows_held\` by it now and \`flows_begun\` there so far, null between files |
 | \`vips_unchanged\` | how many do not change |
 | \`settings[]\` | everything else that changes: \`key\`, \`before\`, \`after\`; null where it is not there |
 

@@ -19,11 +19,12 @@ export function differenceText(found: Difference, { width, color }: TextOptions)
 }
 
 function vipLines(vip: VipChange, width: number, paint: Paint): string[] {
-  const { policy_before, policy_after } = vip;
+  const { policy_before, policy_after, settings } = vip;
   const isOther = vip.change === 'changed' && JSON.stringify(policy_before) !== JSON.stringify(policy_after);
   return [
     `${signs[vip.change]} ${paint('bold', printable(vip.vip))}: ${summary(vip)}`,
     ...(isOther ? [settingLine({ key: 'policy', before: policy_before, after: policy_after })] : []),
+    ...settings.map(settingLine),
     ...(vip.backends.length > 0 ? tableLines(backendTable(vip.backends), width, paint) : []),
   ];
 }
@@ -48,15 +49,15 @@ function summary({
 }
 
 function backendTable(backends: readonly BackendChange[]): Table {
-  const isRunning = backends.some(({ flows_begun }) => flows_begun !== null);
+  const isRunning = backends.some(({ flows_held }) => flows_held !== null);
   const rows = backends.map((one) => [
     `${signs[one.change]} ${one.backend}`,
     arrow(one.weight_before, one.weight_after),
     arrow(one.slots_before, one.slots_after),
-    ...(isRunning ? [formatCount(one.flows_begun)] : []),
+    ...(isRunning ? [formatCount(one.flows_held)] : []),
     arrow(one.encap_before, one.encap_after),
   ]);
-  const head = ['backend', 'weight', 'slots', ...(isRunning ? ['flows begun'] : []), 'encap'];
+  const head = ['backend', 'weight', 'slots', ...(isRunning ? ['flows held'] : []), 'encap'];
   return { title: '', note: '', head, rows };
 }
 

@@ -57,7 +57,11 @@ describe('inband diff against a daemon', () => {
   /** A daemon that runs with what a file says, as far as diff looks at it; its socket. */
   async function daemon(running: unknown): Promise<string> {
     const socket = join(temporaryDirectory(), 'inband.sock');
-    const backends = ['10.0.0.11', '10.0.0.12'].map((backend, i) => ({ backend, flows: 100 + i }));
+    const backends = ['10.0.0.11', '10.0.0.12'].map((backend, i) => ({
+      backend,
+      flows: 100 + i,
+      held: 10 + i,
+    }));
     server = await AdminServer.listen(socket, {
       '/config': { json: () => ({ schema: 'inband.config/1', config: running }) },
       '/status': { json: () => ({ vips: [{ vip: '10.0.0.1:80/tcp', backends }] }) },
@@ -69,12 +73,14 @@ describe('inband diff against a daemon', () => {
     const socket = await daemon(toDocument(loadConfig(old())));
     const { text } = await diff('--json', '--socket', socket, config('10.0.0.11, 10.0.0.13'));
     const [vip] = JSON.parse(text).vips;
-    const flows = vip.backends.map((one: { backend: string; flows_begun: number }) => [
-      one.backend,
-      one.flows_begun,
-    ]);
-    expect(flows).toContainEqual(['10.0.0.12', 101]);
-    expect(flows).toContainEqual(['10.0.0.13', null]);
+    const [removed, added] = ['10.0.0.12', '10.0.0.13'].map((name) =>
+      vip.backends.find(({ backend }: { backend: string }) => backend === name),
+    );
+    expect(removed).toMatchObject({ flows_held: 11, flows_begun: 101 });
+    expect(added).toMatchObject({ flows_held: null, flows_begun: null });
+    const words = await diff('--socket', socket, config('10.0.0.11, 10.0.0.13'));
+    expect(words.text).toMatch(/backend +weight +slots +flows held +encap/);
+    expect(words.text).toMatch(/- 10\.0\.0\.12 .* 11 +l2/);
   });
 
   test("asks at the file's own socket unless told otherwise", async () => {

@@ -40,11 +40,10 @@ describe('a difference', () => {
   });
 
   test('names a backend that comes and one that leaves, with the slots of all', () => {
-    const { vips } = difference(
-      two,
-      settings({ [web]: pool(a, c) }),
-      (vip, backend) => `${vip}${backend}`.length,
-    );
+    const { vips } = difference(two, settings({ [web]: pool(a, c) }), (vip, backend) => ({
+      held: vip.length,
+      begun: vip.length + backend.length,
+    }));
     const [vip] = vips;
     expect(vip).toMatchObject({ vip: web, change: 'changed', slots_before: 65_537, slots_after: 65_537 });
     const before = createTableBuilder(two.vips[0]!.backends).createTable();
@@ -66,6 +65,7 @@ describe('a difference', () => {
         encap_after: null,
         slots_before: left,
         slots_after: 0,
+        flows_held: web.length,
         flows_begun: web.length + b.length,
       },
       {
@@ -77,6 +77,7 @@ describe('a difference', () => {
         encap_after: 'l2',
         slots_before: 0,
         slots_after: gained,
+        flows_held: null,
         flows_begun: null,
       },
     ]);
@@ -84,6 +85,21 @@ describe('a difference', () => {
     for (let slot = 0; slot < before.length; slot++) if (before[slot] === 1 || after[slot] === 1) moved++;
     expect(vip!.slots_moved).toBe(moved);
     expect(vip!.slots_moved_min).toBe(left);
+  });
+
+  test('of how lost flows and checks are treated is one of the vip, without a slot that moves', () => {
+    const next = `pool: { backends: [${a}, ${b}], lost_flows: reset, health: { interval: 5s, passive: { ejection: 20s } } }`;
+    const found = difference(two, settings({ [web]: next }));
+    expect(found.vips).toHaveLength(1);
+    expect(found.vips[0]).toMatchObject({ change: 'changed', slots_moved: 0, backends: [] });
+    expect(found.vips[0]!.settings).toEqual([
+      { key: 'health.interval', before: '2s', after: '5s' },
+      { key: 'health.passive.ejection', before: '10s', after: '20s' },
+      { key: 'lost_flows', before: 'keep', after: 'reset' },
+    ]);
+    expect(found.settings).toEqual([]);
+    const text = differenceText(found, { width: 100, color: false });
+    expect(text).toContain(`~ ${web}: no slot moves\n~ health.interval: 2s -> 5s\n`);
   });
 
   test('of weights moves slots between backends that stay', () => {
@@ -172,7 +188,7 @@ describe('a difference', () => {
 describe('as text', () => {
   const text = (before: Settings, after: Settings, flows: number | null = null) =>
     differenceText(
-      difference(before, after, () => flows),
+      difference(before, after, () => (flows === null ? null : { held: flows, begun: 9_999 })),
       { width: 100, color: false },
     );
 
@@ -189,7 +205,7 @@ describe('as text', () => {
     expect(lines[0]).toMatch(
       /^~ 10\.0\.0\.1:80\/tcp: [\d,]+ of 65,537 slots move \(\d+%\), 32,7\d\d at least$/,
     );
-    expect(lines[1]).toMatch(/^backend +weight +slots +flows begun +encap$/);
+    expect(lines[1]).toMatch(/^backend +weight +slots +flows held +encap$/);
     expect(lines[3]).toMatch(/^~ 10\.0\.0\.11 +1 -> 2 +32,7\d\d -> 43,69\d +1,234 +l2$/);
     expect(lines[4]).toMatch(/^- 10\.0\.0\.12 +1 +32,7\d\d -> 0 +1,234 +l2$/);
     expect(lines[5]).toMatch(/^\+ 10\.0\.0\.13 +1 +0 -> 21,84\d +- +l2$/);
