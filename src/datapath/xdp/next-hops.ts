@@ -15,7 +15,7 @@ const askMs = 1_000;
 /** How often everything is looked up anew, even without a word from the kernel: routes are not watched. */
 const refreshMs = 5_000;
 /** Addresses looked up in one go, so that it takes a few ms at most. */
-const lookupsMax = 128;
+const lookupsMax = 64;
 const unknown = 'not looked up yet';
 /** Port of the discard service (RFC 863): where a datagram goes that only makes the kernel resolve an address. */
 const discardPort = 9;
