@@ -97,6 +97,18 @@ describe('the section health', () => {
     );
   });
 
+  test('the documentation has an example that is valid', () => {
+    const text = /```yaml\n([^`]*)```/.exec(readFileSync('docs/health.md', 'utf8'))![1]!;
+    const vips = `interface: eth0
+vips:
+  - { address: 10.0.0.1:80/tcp, pool: web }
+  - { address: 10.0.0.1:53/udp, pool: dns }
+`;
+    const [web, dns] = settings(`${vips}${text}`).vips;
+    expect([web!.health.check, web!.health.http.path]).toEqual(['http', '/healthz']);
+    expect(dns!.health.udp?.expect).toBe('0x2a2a');
+  });
+
   test('the example uses every key', () => {
     const { vips } = checkConfigText(readFileSync('config/example.yaml', 'utf8'), 'example.yaml').value!;
     expect(vips[0]!.health.http).toEqual({ path: '/healthz', host: 'www.example.org', status: '200-299' });
