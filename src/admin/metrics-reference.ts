@@ -44,9 +44,10 @@ longer times only.
 
 - \`reason\` of packets: \`tx\` and \`redirect\` went to a backend by the interface they came from or another; \`ipip\` as well, in an
   IP packet. \`no_backend\`, \`too_big\`, \`send_failed\`, \`shed\` and \`ring_full\` were for a vip and are lost. All others are for no vip, or
-  none of TCP and UDP, or damaged; \`arp_answered\` was answered.
-- \`event\` of flows: \`created\`; then one of \`closed\` (RST), \`reopened\` (SYN), \`idle\`, \`evicted_unestablished\` and \`evicted_idle\` (made
-  room for another). \`refused\`, \`contended\` and \`untracked\` found no place: they go to the backend of their slot, unmeasured.
+  none of TCP and UDP, or damaged; \`arp_answered\` was answered. \`reset\` was answered by a RST, as its flow's backend is lost;
+  \`probe\` is an answer to a health check.
+- \`event\` of flows: \`created\`; then one of \`closed\` (RST), \`reopened\` (SYN), \`idle\`, \`resteered\` (its backend is lost),
+  \`evicted_unestablished\` and \`evicted_idle\` (made room for another). \`refused\`, \`contended\` and \`untracked\` found no place: they go to the backend of their slot, unmeasured.
 - \`event\` of samples: \`dropped\` is no latency, or more than a client prefix may add (\`limited\`, a part of it); \`lost\` did not
   reach a listener of \`inband samples\`.
 - \`cause\` of decisions: \`slow\` latency above the pool's, \`jump\` far above, \`waiting\` requests that wait, \`restore\` back towards the

@@ -46,7 +46,7 @@ export class XdpDatapath implements Datapath {
   readonly #options: DatapathOptions;
   readonly #program: XdpProgram;
   readonly #hops = new NextHops([]);
-  readonly #sweeper: Sweeper;
+  #sweeper: Sweeper | undefined;
   /** Numbers of the backends at each next hop, and the next hop of each. */
   #numbersAt: number[][] = [];
   #hopOf = new Map<number, number>();
@@ -172,7 +172,7 @@ export class XdpDatapath implements Datapath {
       for (const backend of this.#numbersAt[hop]!) this.#route(backend, hop);
     }
     if (this.#believed.size > 0 && nowMs >= this.#believedUntilMs) this.#stopBelieving();
-    this.#sweeper.poll(nowMs);
+    this.#sweep(nowMs);
     if (this.#program.release(nowMs).length > 0) this.#follow();
   }
 
@@ -233,6 +233,19 @@ export class XdpDatapath implements Datapath {
     } catch (error) {
       // What is left is of no interface, and whoever may remove it does so when a load balancer starts there.
       if (!(error instanceof InbandError)) throw error;
+    }
+  }
+
+  #sweep(nowMs: number): void {
+    try {
+      this.#sweeper?.poll(nowMs);
+    } catch (error) {
+      if (!(error instanceof InbandError) || error.code !== 'PERMISSION') throw error;
+      // Kernels before 6.5 want CAP_BPF for it, which a daemon that runs as another user has no more.
+      this.#sweeper = undefined;
+      this.#notices.push(
+        'flows end with later packets only: this user may not run the sweep of the flow table',
+      );
     }
   }
 
