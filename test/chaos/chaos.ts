@@ -12,7 +12,7 @@ import { World } from './world.ts';
 const pauseMs = { from: 20, to: 400 } as const;
 /** Load alone at the beginning and, when all is undone, at the end. */
 const calmMs = 500;
-const healMs = 8_000;
+const healMs = 30_000;
 /** What a client's clock and this process add to its patience. */
 const slackMs = 1_000;
 /** Short checks, so that many fit into a run; long enough for a machine that is busy. */

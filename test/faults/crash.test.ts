@@ -2,10 +2,8 @@ import { expect, test, vi } from 'vitest';
 import type { BackendsAnswer } from '../../src/admin/answers.ts';
 import { unharmed, useRig } from './support.ts';
 
-const rig = useRig({
-  health: { check: 'tcp', interval: '500ms', timeout: '500ms', rise: 1, fall: 2, slow_start: '1s' },
-  pool: { lost_flows: 'resteer' },
-});
+const health = { check: 'tcp', interval: '500ms', timeout: '500ms', rise: 1, fall: 2, slow_start: '1s' };
+const rig = useRig({ health, pool: { lost_flows: 'resteer' } });
 
 /** Resolves when the checks say this of a server. */
 const isSaidToBe = (address: string, wanted: string) =>
@@ -36,7 +34,9 @@ test('a server that came back while there was no daemon loses no flow when slots
 });
 
 test('servers that all seem to be down get all flows, and keep them', async () => {
-  const { lab, servers } = rig();
+  const { lab, balancer, servers } = rig();
+  rig().configure(undefined, { health, pool: { lost_flows: 'keep' } });
+  await balancer.post('/reload', {});
   await Promise.all(servers.map((server) => lab.crash(server)));
   await Promise.all(servers.map(({ address }) => isSaidToBe(address, 'down')));
   await Promise.all(servers.map((server) => lab.revive(server)));
