@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, existsSync, rmSync, statSync } from 'node:fs';
+import { chownSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -58,6 +58,23 @@ describe('a daemon that is killed under load', () => {
     expect(sharesOf(after)).toEqual(sharesOf(before));
     expect(after.vips[0]!.slots_moved).toBe(0);
     for (const [b, flows] of flowsOf(after).entries()) expect(flows).toBeGreaterThan(flowsOf(before)[b]!);
+  });
+
+  test('and killed again at any moment of its start loses nothing either', async () => {
+    const { balancer } = rig();
+    await withoutLoss(async () => {
+      for (let afterMs = 100; afterMs <= 1_000; afterMs += 100) {
+        await balancer.end('SIGKILL');
+        balancer.start().catch(() => {});
+        await sleep(afterMs);
+      }
+      await balancer.end('SIGKILL');
+      await balancer.start();
+    });
+    const { datapath, vips } = await balancer.status();
+    expect(datapath).toMatchObject({ adopted: true });
+    expect(vips[0]!.slots_moved).toBe(0);
+    expect(readdirSync(balancer.pin)).toHaveLength(2);
   });
 
   test('keeps the weights that an operator gave', async () => {
