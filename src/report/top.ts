@@ -155,9 +155,10 @@ function decisionLine(
   const [, why = text, before, after] = sharePattern.exec(text) ?? [];
   const share = before === undefined ? '' : `${before} -> ${after}  `;
   const lasting = steps > 1 ? ` (${steps} steps)` : '';
-  const of = hasVip ? `  of ${vip}` : '';
-  const rest = `${backend}  ${share}${why}${lasting}${of}`;
-  return `${paint('dim', time)}  ${truncate(printable(rest), width - time.length - 2)}`;
+  const told = `${backend}  ${share}${why}${lasting}`;
+  const room = width - time.length - 2;
+  const full = hasVip ? `${told}  of ${vip}` : told;
+  return `${paint('dim', time)}  ${truncate(printable(full.length <= room ? full : told), room)}`;
 }
 
 /** What was for a vip and is lost, then what was not for one. */
