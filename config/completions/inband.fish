@@ -9,7 +9,7 @@ function __inband_path
             set skip 0
         else if contains -- $word --config --interface --vip --backend --policy --alpha --check --estimator --timeouts --epoch --cliff --tick --slots --flows --datapath --lost-flows --pin --state --socket --http --user --log-level --client --limit --timeout --log --duration --delay --report --assign --truth --samples --flow-idle --samples-per-prefix --window --seed --runs --servers --clients --processing-delay --application --lab
             set skip 1
-        else if contains -- "$path $word" 'inband run' 'inband detach' 'inband check' 'inband diff' 'inband config-schema' 'inband reload' 'inband status' 'inband backends' 'inband flows' 'inband trace' 'inband why' 'inband samples' 'inband drain' 'inband ready' 'inband maintenance' 'inband weight' 'inband doctor' 'inband bundle' 'inband backend-setup' 'inband demo' 'inband replay' 'inband eval' 'inband simulate' 'inband lab' 'inband lab up' 'inband lab down' 'inband lab exec' 'inband lab status' 'inband lab delay' 'inband completion'
+        else if contains -- "$path $word" 'inband run' 'inband detach' 'inband check' 'inband diff' 'inband config-schema' 'inband reload' 'inband status' 'inband top' 'inband backends' 'inband flows' 'inband trace' 'inband why' 'inband samples' 'inband drain' 'inband ready' 'inband maintenance' 'inband weight' 'inband doctor' 'inband bundle' 'inband backend-setup' 'inband demo' 'inband replay' 'inband eval' 'inband simulate' 'inband lab' 'inband lab up' 'inband lab down' 'inband lab exec' 'inband lab status' 'inband lab delay' 'inband completion'
             set path "$path $word"
         end
     end
@@ -28,6 +28,7 @@ complete -c inband -n '__inband_at \'inband\'' -a diff -d 'What a configuration 
 complete -c inband -n '__inband_at \'inband\'' -a config-schema -d 'Print the JSON Schema of the configuration file, for editors'
 complete -c inband -n '__inband_at \'inband\'' -a reload -d 'Have the daemon read its configuration file again'
 complete -c inband -n '__inband_at \'inband\'' -a status -d 'What a running load balancer does'
+complete -c inband -n '__inband_at \'inband\'' -a top -d 'Watch a running load balancer'
 complete -c inband -n '__inband_at \'inband\'' -a backends -d 'The backends of a running load balancer'
 complete -c inband -n '__inband_at \'inband\'' -a flows -d 'The flows that a running load balancer knows'
 complete -c inband -n '__inband_at \'inband\'' -a trace -d 'Where packets of a client go, and why'
@@ -94,6 +95,11 @@ complete -c inband -n '__inband_at \'inband reload\'' -l help -s h -d 'show what
 complete -c inband -n '__inband_at \'inband status\'' -l socket -r -F -d 'socket of the daemon'
 complete -c inband -n '__inband_at \'inband status\'' -l json -d 'print one JSON object'
 complete -c inband -n '__inband_at \'inband status\'' -l help -s h -d 'show what the command takes'
+complete -c inband -n '__inband_at \'inband top\'' -l socket -r -F -d 'socket of the daemon'
+complete -c inband -n '__inband_at \'inband top\'' -l json -d 'print one JSON object'
+complete -c inband -n '__inband_at \'inband top\'' -l once -d 'print one frame and exit'
+complete -c inband -n '__inband_at \'inband top\'' -l vip -r -f -a '(command inband status --json 2>/dev/null | tr \'{,\' \'\\n\\n\' | sed -n \'s/^"vip":"\\([^"]*\\)".*/\\1/p\' | sort -u)' -d 'with --once, only this vip'
+complete -c inband -n '__inband_at \'inband top\'' -l help -s h -d 'show what the command takes'
 complete -c inband -n '__inband_at \'inband backends\'' -l socket -r -F -d 'socket of the daemon'
 complete -c inband -n '__inband_at \'inband backends\'' -l json -d 'print one JSON object'
 complete -c inband -n '__inband_at \'inband backends\'' -l vip -r -f -a '(command inband status --json 2>/dev/null | tr \'{,\' \'\\n\\n\' | sed -n \'s/^"vip":"\\([^"]*\\)".*/\\1/p\' | sort -u)' -d 'only those of this vip'

@@ -36,6 +36,8 @@ export function daemonPage(root: CommandSyntax): string {
     heading('Service'),
     prose(service),
     literal(install),
+    heading('Upgrade and downgrade'),
+    prose(upgrade),
     exitStatusPart(),
     filesPart(),
     environmentPart(),
@@ -65,11 +67,18 @@ const signals: readonly (readonly [name: string, text: string])[] = [
   ],
 ];
 
-const service = `The package has a unit for systemd, \`config/systemd/inband.service\`, that runs it as a service with capabilities
-instead of root, tells systemd when it is ready and when a reload is over, and has it started again when its control loop does
-not run any more.`;
+const service = `The package has a unit for systemd 253 and later in \`config/systemd\`. The service runs as a user of its own with
+these four capabilities; systemd is told when it is ready and when a reload is over, and has it started again when its control
+loop stands still. Forwarding goes on meanwhile.`;
 
-const install = `install -D -m 644 inband.yaml /etc/inband/inband.yaml
-install -m 644 config/systemd/inband.service /etc/systemd/system/
+const install = `cd "$(npm root -g)/inband/config/systemd"
+install -D -m 644 inband.service /etc/systemd/system/inband.service
+install -D -m 644 sysusers.conf /etc/sysusers.d/inband.conf
+install -D -m 644 tmpfiles.conf /etc/tmpfiles.d/inband.conf
+systemd-sysusers && systemd-tmpfiles --create
 systemctl daemon-reload
 systemctl enable --now inband`;
+
+const upgrade = `The next \`inband run\` takes over what is pinned, with all flows, and changes over to its own program from one packet to
+the next, be it newer or older. When that is not possible it exits with 8 and touches nothing; \`inband detach\` ends
+forwarding then, and flows with it.`;

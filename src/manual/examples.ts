@@ -38,6 +38,42 @@ export const examples: Readonly<Record<string, readonly (readonly [what: string,
     ],
   ],
   samples: [['Latency samples as they are taken, one JSON object a line:', 'inband samples --follow']],
+  drain: [
+    [
+      'Before a server is removed from the file: wait until its connections have ended.',
+      'inband drain 10.0.0.11 --wait --timeout 5m',
+    ],
+  ],
+  maintenance: [
+    ['Work on a server, and afterwards:', 'inband maintenance 10.0.0.11\ninband ready 10.0.0.11'],
+  ],
+  weight: [
+    [
+      'Half of what others get, and as configured again:',
+      'inband weight 10.0.0.11 0.5\ninband weight 10.0.0.11 default',
+    ],
+  ],
+  reload: [
+    [
+      'After a change, and a look at what it does:',
+      'inband check inband.yaml\ninband diff inband.yaml\ninband reload',
+    ],
+  ],
+  flows: [
+    [
+      'Flows of a server, and of a client:',
+      'inband flows --backend 10.0.0.11\ninband flows --client 10.0.0.201',
+    ],
+  ],
+  trace: [['Where packets of a client go, and why:', 'inband trace 10.0.0.201:40000 10.0.0.100:80/tcp']],
+  top: [['One frame, for a script:', 'inband top --once']],
+  bundle: [['For whoever looks for a fault:', 'inband bundle inband.tar.gz']],
+  detach: [
+    [
+      'After the daemon has ended, so that the interface is as it was before:',
+      'inband detach --interface eth0',
+    ],
+  ],
   completion: [
     [
       'For bash, in this shell; for zsh, for all of them; for fish:',

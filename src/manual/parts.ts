@@ -1,4 +1,5 @@
 import { settingsDefault } from '../config/settings.ts';
+import { pinRoot } from '../datapath/xdp/pins.ts';
 import { exitCode } from '../errors.ts';
 import { bold, heading, italic, tagged } from './roff.ts';
 
@@ -29,7 +30,18 @@ export function filesPart(): string {
       italic('/etc/inband/inband.yaml'),
       'Where the service keeps its configuration; any other file will do for `--config`.',
     ),
-    tagged(italic(settingsDefault.socket), 'Local socket of the daemon, mode 0600.'),
+    tagged(
+      italic(settingsDefault.socket),
+      'Local socket of the daemon, mode 0600: who may open it may change everything.',
+    ),
+    tagged(
+      italic(settingsDefault.state),
+      'Where drains, maintenance and weights are kept over restarts, see `--state`.',
+    ),
+    tagged(
+      italic(`${pinRoot}/INTERFACE-NAMESPACE`),
+      'Program, flows and counters by which forwarding outlives the daemon, see `--pin`. `inband detach` removes them.',
+    ),
   ].join('\n');
 }
 
