@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Random } from '../src/sim/random.ts';
 import { type Account, accountOf } from '../test/chaos/account.ts';
+import { asService } from '../test/chaos/balancer.ts';
 import { PoolModel } from '../test/chaos/pool.ts';
 import { patienceMs, Rig } from '../test/chaos/rig.ts';
 import { linkBuilt } from './built.ts';
@@ -17,8 +18,7 @@ const fates = ['reset', 'resteer', 'keep'] as const;
 /** How long the backend is dead before it is removed, and the load goes on after. */
 const deadMs = 1_000;
 const afterMs = 2_500;
-/** The priority that config/systemd/inband.service gives the daemon. */
-const prefix = ['nice', '-n', '-15'];
+const prefix = asService;
 
 const nowNs = (): number => Number(process.hrtime.bigint());
 

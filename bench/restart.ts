@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accountOf } from '../test/chaos/account.ts';
-import type { StartOptions } from '../test/chaos/balancer.ts';
+import { asService, type StartOptions } from '../test/chaos/balancer.ts';
 import { otherVersion } from '../test/chaos/installation.ts';
 import { patienceMs, Rig } from '../test/chaos/rig.ts';
 import { linkBuilt } from './built.ts';
@@ -18,8 +18,7 @@ const calmMs = 400;
 /** Segments of the last requests are counted by both ends by then. */
 const settleMs = 200;
 const targets = { requestsPerS: 50_000, withoutControlMs: 1_000 } as const;
-/** The priority that config/systemd/inband.service gives the daemon. */
-const prefix = ['nice', '-n', '-15'];
+const prefix = asService;
 
 interface Kind {
   readonly what: string;

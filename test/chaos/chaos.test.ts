@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { daemonUnavailable, skipAll } from '../lab/require.ts';
+import { asService } from './balancer.ts';
 import { runChaos, summaryOf } from './chaos.ts';
 
 skipAll(daemonUnavailable());
@@ -16,7 +17,7 @@ test('whatever happens to the load balancer, no connection breaks but those of s
   const result = await runChaos({
     seed,
     seconds,
-    start: { prefix: ['nice', '-n', '-15'] },
+    start: { prefix: asService },
     say: (line) => timeline.push(line),
   });
   const told = [...timeline, ...summaryOf(result)].join('\n');

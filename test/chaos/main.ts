@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { linkBuilt } from '../../bench/built.ts';
+import { asService } from './balancer.ts';
 import { runChaos, summaryOf } from './chaos.ts';
 import { disturbances } from './disturbances.ts';
 
@@ -38,8 +39,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const result = await runChaos({
   seed,
   seconds: minutes * 60,
-  // As config/systemd/inband.service has it.
-  start: { prefix: ['nice', '-n', '-15'] },
+  start: { prefix: asService },
   signal: aborted.signal,
   ...(values.quiet ? {} : { say: (line: string) => console.log(line) }),
   ...(only && { only }),
