@@ -62,7 +62,7 @@ function loadStress(program: XdpProgram): BpfObject {
 }
 
 for (const tableFlows of [4, 16, 64]) {
-  test(`two CPUs that share a table of ${2 * tableFlows} lines and ${flows} flows lose none and mistake none`, async (context) => {
+  test(`two CPUs that share a table of ${2 * tableFlows} lines and ${flows} flows lose none and mistake none, while it is swept`, async (context) => {
     if (availableParallelism() < 2) context.skip('one CPU');
     const directory = temporaryDirectory();
     const program = load(tableFlows);
@@ -77,12 +77,20 @@ for (const tableFlows of [4, 16, 64]) {
         String(repeat),
         Buffer.from(frame).toString('hex'),
       ]);
-    await Promise.all([run(0), run(1)]);
+    let isRunning = true;
+    const runs = Promise.all([run(0), run(1)]).finally(() => {
+      isRunning = false;
+    });
+    while (isRunning) {
+      program.sweep(0, program.sets);
+      await new Promise(setImmediate);
+    }
+    await runs;
 
     const { map, offset } = stress.globals.get('per_cpu')!;
     const perCpu = new BigUint64Array(stress.memory(map), offset, 2 * 4);
-    const [runs, wrong] = [1, 2].map((word) => [perCpu[word], perCpu[4 + word]].map(Number));
-    expect(runs).toEqual([repeat, repeat]);
+    const [ran, wrong] = [1, 2].map((word) => [perCpu[word], perCpu[4 + word]].map(Number));
+    expect(ran).toEqual([repeat, repeat]);
     expect(wrong).toEqual([0, 0]);
 
     const { lines, spilled } = flowTable(program);
@@ -90,6 +98,10 @@ for (const tableFlows of [4, 16, 64]) {
     // A line that a CPU is filling would have no vip, and be one too many.
     expect(lines.every(({ clientPort }) => clientPort >= 1024 && clientPort < 1024 + flows)).toBe(true);
     expect(counts.active).toBe(lines.length);
+    for (let backend = 0; backend < backends; backend++) {
+      const held = lines.filter((line) => line.backend === backend).length;
+      expect(program.counters.traffic(backend).held, `of backend ${backend}`).toBe(held);
+    }
     expect(spilled).toBe(lines.reduce((sum, { choice }) => sum + choice, 0));
     expect(Object.values(program.counters.packets()).reduce((sum, count) => sum + count)).toBe(2 * repeat);
     expect(counts.created).toBeGreaterThan(repeat / 100);
