@@ -2,6 +2,8 @@ import { InbandError } from '../errors.ts';
 import { CaptureDatapath } from './capture/datapath.ts';
 import type { Datapath, DatapathOptions } from './datapath.ts';
 import { XdpDatapath } from './xdp/datapath.ts';
+import { interfaces } from './xdp/neighbours.ts';
+import { checkUnpinned } from './xdp/take-over.ts';
 
 /** Datapaths by name; `auto` is the first that this machine allows. */
 export const datapaths = ['auto', 'xdp', 'capture'] as const;
@@ -17,9 +19,9 @@ const refusals: readonly string[] = ['PERMISSION', 'NATIVE_MISSING', 'XDP_UNSUPP
  */
 export function openDatapath(name: DatapathName, options: DatapathOptions): Datapath {
   if (name === 'xdp') return openXdp(options);
-  if (name === 'capture') return CaptureDatapath.open(options);
+  if (name === 'capture') return openCapture(options);
   const needed = beyondXdp(options);
-  if (needed !== undefined) return CaptureDatapath.open(options, needed);
+  if (needed !== undefined) return openCapture(options, needed);
   try {
     return openXdp(options);
   } catch (error) {
@@ -45,9 +47,16 @@ function openXdp(options: DatapathOptions): Datapath {
   });
 }
 
+/** @throws InbandError `HOOK_TAKEN` where a pinned XDP program would take the packets first */
+function openCapture(options: DatapathOptions, reason?: string): Datapath {
+  const target = interfaces().find(({ name }) => name === options.interface);
+  if (target) checkUnpinned(target, options.pin);
+  return reason === undefined ? CaptureDatapath.open(options) : CaptureDatapath.open(options, reason);
+}
+
 function captureInstead(options: DatapathOptions, refusal: InbandError): Datapath {
   try {
-    return CaptureDatapath.open(options, `no XDP: ${refusal.message}`);
+    return openCapture(options, `no XDP: ${refusal.message}`);
   } catch (error) {
     if (!(error instanceof InbandError)) throw error;
     throw new InbandError(error.code, refusal.message, {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { DatapathOptions, LiveEstimator } from '../../src/datapath/datapath.ts';
+import { openDatapath } from '../../src/datapath/open.ts';
 import { XdpDatapath } from '../../src/datapath/xdp/datapath.ts';
 import { configOffset } from '../../src/datapath/xdp/inherit.ts';
 import { hookHolder } from '../../src/datapath/xdp/native.ts';
@@ -84,6 +85,17 @@ class Instance {
     return this.program.histogram(backend, this.program.kinds.indexOf(kind)).count;
   }
 }
+
+const options = (pin?: string): DatapathOptions => ({
+  interface: 'lb0',
+  vips: [{ endpoint: parseEndpoint('10.0.0.1:80/tcp', 'vip'), backends: [{ name: '10.1.0.1' }] }],
+  slots,
+  flows: 1024,
+  timeoutsNs: timeoutsDefault,
+  epochNs: epochDefault,
+  cliff: 'smooth',
+  ...(pin !== undefined && { pin }),
+});
 
 describe('the next process', () => {
   test('goes on with flows, slots and counters, with its own program on the interface', () => {
@@ -281,23 +293,21 @@ describe('what runs goes on as it is', () => {
     expect(error).toMatchObject({
       code: 'HOOK_TAKEN',
       message: 'lb0: a load balancer that was pinned runs there',
-      hint: `go on with it: --pin ${directory}; or take it down: inband detach --interface lb0 --pin ${directory}`,
+      hint: `go on with it: --datapath xdp --pin ${directory}; or take it down: inband detach --interface lb0 --pin ${directory}`,
     });
+  });
+
+  test('when another datapath is asked for, which would see no packet', () => {
+    enterLab();
+    const directory = pinDirectory();
+    new Instance(directory, { vips: [web(2)] }).end();
+    const error = thrownBy(() => openDatapath('capture', options(directory)));
+    expect(error).toMatchObject({ code: 'HOOK_TAKEN' });
+    expect(error.hint).toContain(`inband detach --interface lb0 --pin ${directory}`);
   });
 });
 
 describe('a datapath', () => {
-  const options = (pin?: string): DatapathOptions => ({
-    interface: 'lb0',
-    vips: [{ endpoint: parseEndpoint('10.0.0.1:80/tcp', 'vip'), backends: [{ name: '10.1.0.1' }] }],
-    slots: 13,
-    flows: 1024,
-    timeoutsNs: timeoutsDefault,
-    epochNs: epochDefault,
-    cliff: 'smooth',
-    ...(pin !== undefined && { pin }),
-  });
-
   test('that is pinned forwards on when it is closed, is adopted, and ends when it is detached', () => {
     enterLab();
     const directory = pinDirectory();

@@ -153,12 +153,25 @@ export function removeStalePins(root: string = pinRoot): string[] {
   });
 }
 
-/** The directory under the root that has the link of an interface of this network namespace; undefined if none does. */
-export function findPinDirectory(ifindex: number, root: string = pinRoot): string | undefined {
-  if (!existsSync(root)) return undefined;
+/**
+ * The directory, this one or one under the root, that has the link of an interface of this network namespace; undefined
+ * where there is none, or this process may not look.
+ */
+export function findPinDirectory(ifindex: number, directory?: string): string | undefined {
   const suffix = `-${statSync('/proc/self/ns/net').ino}`;
-  const own = withFiles(root, () => readdirSync(root)).filter((name) => name.endsWith(suffix));
-  return own.map((name) => join(root, name)).find((directory) => linkOf(directory) === ifindex);
+  const under = (): string[] =>
+    existsSync(pinRoot)
+      ? withFiles(pinRoot, () => readdirSync(pinRoot))
+          .filter((name) => name.endsWith(suffix))
+          .map((name) => join(pinRoot, name))
+      : [];
+  try {
+    const all = directory === undefined ? under() : [directory, ...under()];
+    return all.find((one) => linkOf(one) === ifindex);
+  } catch (error) {
+    if (error instanceof InbandError) return undefined;
+    throw error;
+  }
 }
 
 /** Index of the interface that is linked in a directory; 0 when it is gone, undefined without a link. */

@@ -56,7 +56,8 @@ function start(options: XdpProgramOptions, target: InterfaceName): Installed {
     return { program, attachment: program.attach(target), adopted: false, notices: [] };
   } catch (error) {
     program.close();
-    throw isTaken(error) ? nameLeftover(error, target) : error;
+    if (isTaken(error)) checkUnpinned(target, undefined, error);
+    throw error;
   }
 }
 
@@ -100,12 +101,16 @@ function pin(directory: string, generation: number, program: XdpProgram): void {
 const isTaken = (error: unknown): error is InbandError =>
   error instanceof InbandError && error.code === 'HOOK_TAKEN';
 
-/** The same error with how to free the hook, where a load balancer that has ended holds it. */
-function nameLeftover(error: InbandError, target: InterfaceName): InbandError {
-  const directory = findPinDirectory(target.index);
-  if (directory === undefined) return error;
-  return new InbandError('HOOK_TAKEN', `${target.name}: a load balancer that was pinned runs there`, {
-    hint: `go on with it: --pin ${directory}; or take it down: inband detach --interface ${target.name} --pin ${directory}`,
-    cause: error,
+/**
+ * Sees to it that no load balancer which was pinned takes the packets of an interface.
+ * @param directory where it may be pinned, beside those of the root
+ * @throws InbandError `HOOK_TAKEN` with how to go on with it or take it down
+ */
+export function checkUnpinned(target: InterfaceName, directory: string | undefined, cause?: unknown): void {
+  const found = findPinDirectory(target.index, directory);
+  if (found === undefined) return;
+  throw new InbandError('HOOK_TAKEN', `${target.name}: a load balancer that was pinned runs there`, {
+    hint: `go on with it: --datapath xdp --pin ${found}; or take it down: inband detach --interface ${target.name} --pin ${found}`,
+    cause,
   });
 }
