@@ -116,6 +116,9 @@ export interface BackendLatency {
   readonly samples: number;
 }
 
+/** Flows of one answer, unless it asks for another number of at most so many. */
+export const flowsLimit = { usual: 100, most: 10_000 } as const;
+
 /** GET /flows. */
 export interface FlowsAnswer {
   readonly schema: 'inband.flows/1';

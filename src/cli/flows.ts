@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type FlowState, type FlowsAnswer, flowStates } from '../admin/answers.ts';
+import { type FlowState, type FlowsAnswer, flowStates, flowsLimit } from '../admin/answers.ts';
 import { ask } from '../admin/client.ts';
 import { flowsText } from '../report/flows.ts';
 import { usage } from './flags.ts';
@@ -19,7 +19,11 @@ export function flowsCommand(): Command {
     .option('--backend <BACKEND>', 'only those of this backend')
     .option('--client <ADDR[:PORT]>', 'only those from this client')
     .addOption(new Option('--state <STATE>', 'only those in this state').choices(flowStates))
-    .option('--limit <COUNT>', 'print no more than these', parseLimit)
+    .option(
+      '--limit <COUNT>',
+      `print no more than these, at most ${flowsLimit.most} (default: ${flowsLimit.usual})`,
+      parseLimit,
+    )
     .action(async (flags: Flags) => {
       print(flags, await ask<FlowsAnswer>(flags.socket, `/flows${queryOf(flags)}`), flowsText);
     });
@@ -34,6 +38,6 @@ function queryOf(flags: Flags): string {
 }
 
 function parseLimit(text: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw usage(`--limit: '${text}' is not a count`, 'give a number such as 100');
+  if (/^[1-9]\d{0,8}$/.test(text) && Number(text) <= flowsLimit.most) return Number(text);
+  throw usage(`--limit: '${text}' is no number of flows`, `give a number from 1 to ${flowsLimit.most}`);
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type FlowAnswer, type FlowsAnswer, flowStates } from '../admin/answers.ts';
+import { type FlowAnswer, type FlowsAnswer, flowStates, flowsLimit } from '../admin/answers.ts';
 import type { Asker } from '../admin/http.ts';
 import { checkedQuery, Refusal } from '../admin/refusal.ts';
 import { suggest } from '../config/similar.ts';
@@ -8,9 +8,6 @@ import { formatAddress, parseAddress } from '../net/address.ts';
 import { backendName, vipName } from './change.ts';
 import type { Control } from './control.ts';
 
-/** Flows of one answer, unless it asks for another number of at most this many. */
-const limitDefault = 100;
-export const limitMax = 10_000;
 /** Looks through the whole table that go on at a time. */
 const scansMax = 2;
 
@@ -50,7 +47,7 @@ const querySchema = z.strictObject({
   backend: backendName.optional(),
   client: client.optional(),
   state: z.enum(flowStates).optional(),
-  limit: z.coerce.number().int().min(1).max(limitMax).default(limitDefault),
+  limit: z.coerce.number().int().min(1).max(flowsLimit.most).default(flowsLimit.usual),
 });
 
 let scans = 0;

@@ -91,7 +91,7 @@ describe('inband flows', () => {
     expect((await runCli(flowsCommand(), '--socket', daemon.socket)).text).toBe('0 of 2,000 flows\n');
   });
 
-  it.each(['0', '-1', 'all', '1e3', '1.5'])('refuses %s as a limit', async (limit) => {
+  it.each(['0', '-1', 'all', '1e3', '1.5', '10001'])('refuses %s as a limit', async (limit) => {
     await expect(runCli(flowsCommand(), `--limit=${limit}`)).rejects.toMatchObject({ code: 'USAGE' });
   });
 });

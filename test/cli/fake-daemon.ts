@@ -21,9 +21,14 @@ export function aBackend(vip: string, backend: string, more: Partial<BackendAnsw
     packets: 20_000,
     bytes: 2_000_000,
     obstacle: null,
+    encap: 'l2',
+    in_flight: 3,
+    oldest_ns: 1e6,
+    retransmits: 0,
+    resets: 0,
     latency: { kind: 'request', p50_ns: 300e3, p99_ns: 1.2e6, samples: 400 },
     ...more,
-  } as BackendAnswer;
+  };
 }
 
 interface Refusal {
