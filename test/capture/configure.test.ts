@@ -71,8 +71,8 @@ describe('a datapath that captures', () => {
     const { datapath, send, publish, counted, arrived } = aDatapath([vip(1, [11, 12])]);
     publish(0, 0);
     const before = arrived();
-    const count = 10_000;
-    const done = send(1, count);
+    const count = 5_000;
+    const done = send(1, count, 5_000);
     let changes = 0;
     for (let isDone = false; !isDone; changes++) {
       const more = changes % 2 === 0 ? [vip(2 + (changes % 20), [13, 14])] : [];

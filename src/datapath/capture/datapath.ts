@@ -20,23 +20,20 @@ import {
   type ProbeSource,
   type SampleRecord,
 } from '../datapath.ts';
-import { interfaces, type NetInterface, NetworkWatch } from '../xdp/neighbours.ts';
 import { answerArp, arpFrameBytes, askedAddress, isArpRequest } from './arp.ts';
-import { captureFilter, filterProgram } from './filter.ts';
 import { scanFlows } from './flow-records.ts';
 import { Forwarder, reasons } from './forwarder.ts';
 import type { Encapsulation } from './hops.ts';
+import { LinkCapture, type Wanted } from './link-capture.ts';
 import { checkVips, estimatorsOf, interfaceOf } from './options.ts';
 import { Placement } from './placement.ts';
 import { type CaptureFinding, checkCapture } from './preflight.ts';
 import { ProbeSender } from './probe-sender.ts';
 import { SampleStream } from './sample-stream.ts';
-import { PacketSocket, Session } from './session.ts';
+import { PacketSocket } from './session.ts';
 import { Sweeper } from './sweeper.ts';
 import { Ways } from './ways.ts';
 
-/** Memory of the kernel's ring: some 16,000 frames of an Ethernet MTU, or 500 where offloads make places large. */
-const ringBytes = 64 << 20;
 /**
  * While frames keep coming faster than they are handled, the package never returns to the event loop. Frames in a row
  * after which all are dropped until it has returned, so that control and the local socket go on: far more than the ring
@@ -70,20 +67,14 @@ export class CaptureDatapath implements Datapath {
   readonly #originNs: number;
   readonly #notices: string[];
   readonly #turns: NodeJS.Timeout;
-  readonly #watch = new NetworkWatch();
+  readonly #capture: LinkCapture;
   #vips: readonly DatapathVip[] = [];
   #socket: PacketSocket | undefined;
-  /** IPv4 addresses of vips. */
+  /** Vips that packets are captured for, and their IPv4 addresses. */
+  #endpoints: readonly Endpoint[] = [];
   #asked: ReadonlySet<number> = new Set();
-  #session: Session | undefined;
-  #link: NetInterface | undefined;
-  /** Why nothing is captured; undefined while it is. */
-  #outage: string | undefined;
-  /** Whether the kernel refused the last try to capture; the next one is when the interface changes, as each costs memory. */
-  #isRefused = false;
   /** Frames since the event loop went on. */
   #run = 0;
-  #ringFull = 0;
   #releasedNs = 0;
   #said = new Set<string>();
 
@@ -94,7 +85,7 @@ export class CaptureDatapath implements Datapath {
     this.#forwarder = new Forwarder(
       { ...options, vips: [], estimators: estimatorsOf(options), samplesPerPrefix: samplesPerPrefixDefault },
       {
-        sendFrame: (length) => this.#session!.send(length),
+        sendFrame: (length) => this.#capture.session!.send(length),
         sendPacket: (at, length, to) => this.#socket!.send(this.#forwarder.memory, at, length, to),
       },
     );
@@ -102,10 +93,15 @@ export class CaptureDatapath implements Datapath {
     this.#sweeper = new Sweeper(this.#forwarder.engine.flows, this.#forwarder.conditions);
     this.#stream = new SampleStream(this.#forwarder);
     this.#probes = new ProbeSender(this.#forwarder.hops, {
-      sendFrame: (frame, length) => this.#session!.send(length, frame),
+      sendFrame: (frame, length) => this.#capture.session!.send(length, frame),
       sendPacket: (memory, at, length, to) => this.#socket!.send(memory, at, length, to),
     });
     this.#ways = new Ways(options.interface);
+    this.#capture = new LinkCapture(options.interface, {
+      buffer: this.#forwarder.frame,
+      wanted: () => this.#wanted(),
+      onFrame: (length, isCut) => this.#frame(length, isCut),
+    });
     this.#originNs = Number(process.hrtime.bigint()) - performance.now() * 1e6;
     this.#turns = setInterval(() => {
       this.#run = 0;
@@ -124,7 +120,9 @@ export class CaptureDatapath implements Datapath {
     const datapath = new CaptureDatapath(options, reason, findings);
     try {
       datapath.#take(options.vips);
-      datapath.#capture(link);
+      datapath.#want();
+      datapath.#capture.start(link);
+      datapath.#forwarder.mtu = link.mtu;
       return datapath;
     } catch (error) {
       datapath.close();
@@ -156,7 +154,8 @@ export class CaptureDatapath implements Datapath {
     const added = endpointsOf(vips).filter((endpoint) => !known.has(formatEndpoint(endpoint)));
     if (added.length > 0) checkCapture(this.#options.interface, added);
     // Before the vips are there, so that a refusal changes nothing, and no packet is missed once they are.
-    this.#filter(added);
+    this.#want(added);
+    this.#capture.filter();
     try {
       return this.#take(vips);
     } finally {
@@ -199,7 +198,7 @@ export class CaptureDatapath implements Datapath {
     return {
       tx: counts[0]!,
       ...Object.fromEntries(shown.map((name) => [name, counts[reasons.indexOf(name)]!])),
-      ring_full: this.#ringFull,
+      ring_full: this.#capture.dropped,
     };
   }
 
@@ -227,16 +226,17 @@ export class CaptureDatapath implements Datapath {
   }
 
   poll(): void {
-    this.#countRing();
-    this.#follow();
-    if (this.#ways.poll(performance.now(), this.#link?.index ?? 0)) this.#setHops();
+    this.#capture.follow();
+    const { link } = this.#capture;
+    if (link) this.#forwarder.mtu = link.mtu;
+    if (this.#ways.poll(performance.now(), link?.index ?? 0)) this.#setHops();
     this.#sweep();
     this.#remark();
   }
 
   obstacle(backend: number): string | undefined {
     const way = this.#ways.ways[backend];
-    return this.#outage ?? (typeof way === 'string' ? way : undefined);
+    return this.#capture.outage ?? (typeof way === 'string' ? way : undefined);
   }
 
   notices(): readonly string[] {
@@ -248,23 +248,21 @@ export class CaptureDatapath implements Datapath {
   }
 
   sendProbe(backend: number, packet: Uint8Array): boolean {
-    return this.#session !== undefined && this.#probes.send(backend, packet, this.#forwarder.mtu);
+    return this.#capture.session !== undefined && this.#probes.send(backend, packet, this.#forwarder.mtu);
   }
 
   /** In place of the listener before of the same family. The kernel gets the packets, too, which are of no connection of its. */
   listenProbes(source: ProbeSource, listener: (packet: Uint8Array) => void): void {
     this.#forwarder.replies.listen(source, listener);
-    this.#filter();
+    this.#capture.filter();
   }
 
   close(): void {
     clearInterval(this.#turns);
     this.#stream.close();
-    this.#session?.close();
-    this.#session = undefined;
+    this.#capture.close();
     this.#socket?.close();
     this.#ways.close();
-    this.#watch.close();
   }
 
   detach(): void {
@@ -307,41 +305,27 @@ export class CaptureDatapath implements Datapath {
 
   /** Captures no more than is wanted; where the kernel refuses, more is captured, and is that of no vip. */
   #narrow(): void {
+    this.#want();
     try {
-      this.#filter();
+      this.#capture.filter();
     } catch (error) {
       this.#notices.push(`more is captured than needed: ${(error as Error).message}`);
     }
   }
 
-  /**
-   * What is captured follows vips and probes.
-   * @param added that are to be vips
-   * @throws InbandError when the kernel refuses
-   */
-  #filter(added: readonly Endpoint[] = []): void {
-    const endpoints = [...this.#placement.endpoints, ...added];
-    this.#asked = new Set(endpoints.flatMap(({ address }) => (address.family === 4 ? address.words[0] : [])));
-    this.#session?.setFilter(
-      filterProgram({
-        mac: this.#link!.mac,
-        addresses: endpoints.map(({ address }) => address),
-        answerArp: this.#options.answerArp ?? false,
-        probes: this.#forwarder.replies.sources,
-      }),
-    );
+  /** Packets are wanted to all vips, and to those that are to be `added`. */
+  #want(added: readonly Endpoint[] = []): void {
+    this.#endpoints = [...this.#placement.endpoints, ...added];
+    const ipv4 = this.#endpoints.filter(({ address }) => address.family === 4);
+    this.#asked = new Set(ipv4.map(({ address }) => address.words[0]));
   }
 
-  #capture(link: NetInterface): void {
-    const { frame } = this.#forwarder;
-    this.#forwarder.mtu = link.mtu;
-    this.#link = link;
-    const filter = captureFilter(link.mac, this.#options.answerArp ?? false);
-    this.#session = new Session(link, filter, ringBytes, frame, (length, isCut) =>
-      this.#frame(length, isCut),
-    );
-    this.#filter();
-    this.#outage = undefined;
+  #wanted(): Wanted {
+    return {
+      addresses: this.#endpoints.map(({ address }) => address),
+      answerArp: this.#options.answerArp ?? false,
+      probes: this.#forwarder.replies.sources,
+    };
   }
 
   #frame(length: number, isCut: boolean): void {
@@ -361,56 +345,14 @@ export class CaptureDatapath implements Datapath {
       counts[reasons.indexOf('not_ip')]!++;
       return;
     }
-    answerArp(frame, this.#link!.mac);
+    answerArp(frame, this.#capture.link!.mac);
     try {
-      this.#session!.send(arpFrameBytes);
+      this.#capture.session!.send(arpFrameBytes);
       counts[arpAnswered]!++;
     } catch (error) {
       counts[sendFailed]!++;
       this.#forwarder.lastFailure = error as Error;
     }
-  }
-
-  /** Takes note of what the ring had no room for. */
-  #countRing(): void {
-    if (this.#session) this.#ringFull += this.#session.statistics().dropped;
-  }
-
-  /** Captures anew when the interface is another one, or was down: a capture does not survive that. */
-  #follow(): void {
-    const name = this.#options.interface;
-    const link = interfaces().find((one) => one.name === name);
-    const wasDown = this.#wasDown();
-    const isSame = link && this.#link && link.index === this.#link.index && same(link.mac, this.#link.mac);
-    if (link?.up && isSame && !wasDown && (this.#session || this.#isRefused)) {
-      this.#forwarder.mtu = link.mtu;
-      return;
-    }
-    this.#session?.close();
-    this.#session = undefined;
-    this.#outage = link ? `interface ${name} is down` : `interface ${name} is gone`;
-    this.#link = link;
-    this.#isRefused = false;
-    if (!link?.up) return;
-    try {
-      this.#capture(link);
-    } catch (error) {
-      this.#isRefused = true;
-      this.#outage = (error as Error).message;
-    }
-  }
-
-  /** Whether the interface was down, or may have been, since the last call. */
-  #wasDown(): boolean {
-    return this.#watch
-      .read()
-      .some(
-        (change) =>
-          change.kind === 'lost' ||
-          (change.kind === 'interface' &&
-            change.interface.index === this.#link?.index &&
-            (change.gone || !change.interface.up)),
-      );
   }
 
   /** Says once what goes wrong packet by packet. */
@@ -428,12 +370,11 @@ export class CaptureDatapath implements Datapath {
         `a packet was larger than the MTU of ${mtu}: an offload merges packets before they get here`,
       );
     }
-    if (this.#ringFull > 0) say('ring', 'packets came faster than they were taken, and the ring was full');
+    if (this.#capture.dropped > 0)
+      say('ring', 'packets came faster than they were taken, and the ring was full');
     if (counts[shed]! > 0) say('shed', 'packets came faster than they were forwarded, and some were dropped');
   }
 }
-
-const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 const encapsulationOf = ({ encapsulation = 'l2' }: DatapathBackend): Encapsulation => encapsulation;
 
