@@ -34,6 +34,7 @@ export class Ejection {
 
   /** How many times as much evidence as configured is wanted. */
   factor(now: Ns): number {
+    if (this.#factor === 1) return 1;
     const halvings = Math.floor((now - this.#refutedNs) / memoryNs);
     return Math.max(1, this.#factor / 2 ** Math.min(halvings, 30));
   }

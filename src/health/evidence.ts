@@ -65,10 +65,21 @@ class Ledger {
     else if (now - this.#firstNs > ageNsMax) this.clear(signals, pool);
   }
 
-  syns = ({ synRetransmits }: BackendSignals): number => synRetransmits - this.#synRetransmits;
-  retransmits = ({ retransmits }: BackendSignals): number => retransmits - this.#retransmits;
-  resets = ({ resets }: BackendSignals): number => resets - this.#resets;
-  requests = ({ requests }: BackendSignals): number => requests - this.#requests;
+  syns({ synRetransmits }: BackendSignals): number {
+    return synRetransmits - this.#synRetransmits;
+  }
+
+  retransmits({ retransmits }: BackendSignals): number {
+    return retransmits - this.#retransmits;
+  }
+
+  resets({ resets }: BackendSignals): number {
+    return resets - this.#resets;
+  }
+
+  requests({ requests }: BackendSignals): number {
+    return requests - this.#requests;
+  }
 
   /** Whether the other backends were alive meanwhile. */
   areOthersAlive(pool: number, { usable }: PoolEvidence): boolean {
@@ -165,9 +176,17 @@ export class Evidence {
    * @param factor by which more is wanted than the settings say, and a longer silence; at least 1
    */
   accuse(pool: PoolEvidence, settings: PassiveSettings, factor: number, now: Ns): Accusation | undefined {
+    // Most backends of most looks.
+    if (!this.#isCharged) return undefined;
     return (
       this.#accuseKernel(pool, settings, factor, now) ?? this.#accuseApplication(pool, settings, factor, now)
     );
+  }
+
+  get #isCharged(): boolean {
+    const signals = this.#signals;
+    if (this.#kernel.syns(signals) + this.#kernel.retransmits(signals) > 0) return true;
+    return this.#application.resets(signals) + this.#application.requests(signals) > 0;
   }
 
   #accuseKernel(
@@ -178,16 +197,21 @@ export class Evidence {
   ): Accusation | undefined {
     const silenceNs = now - this.#kernel.aliveNs;
     if (silenceNs < silenceNsMin * factor) return undefined;
-    const time = formatDuration(silenceNs);
     const syns = this.unanswered;
     // Where every one is in the same case, the cause is elsewhere.
     if (syns >= settings.unanswered * factor && pool.unanswered < pool.usable) {
-      return { level: 'kernel', reason: `${syns} SYNs sent again and no handshake for ${time}` };
+      return {
+        level: 'kernel',
+        reason: `${syns} SYNs sent again and no handshake for ${formatDuration(silenceNs)}`,
+      };
     }
     const again = this.#kernel.retransmits(this.#signals);
     if (again < settings.retransmits * factor || !this.#kernel.areOthersAlive(pool.life, pool))
       return undefined;
-    return { level: 'kernel', reason: `${again} segments sent again and no answer for ${time}` };
+    return {
+      level: 'kernel',
+      reason: `${again} segments sent again and no answer for ${formatDuration(silenceNs)}`,
+    };
   }
 
   #accuseApplication(

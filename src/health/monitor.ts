@@ -323,9 +323,9 @@ function isFrom({ src0, src1, src2, src3, srcPort, proto }: Packet, vip: Endpoin
 const addressesOf = (backends: readonly WatchedBackend[]): Address[] =>
   backends.slice(0, lookedAtMax).flatMap(({ name }) => parseAddress(name) ?? []);
 
-/** Random words of the system, fetched by the hundred. */
+/** Random words of the system, fetched by the thousand. */
 function randomWords(): () => number {
-  const words = new Uint32Array(256);
+  const words = new Uint32Array(1_024);
   let next = words.length;
   return () => {
     if (next === words.length) {

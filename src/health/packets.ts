@@ -32,30 +32,28 @@ const noBytes = new Uint8Array(0);
 export function tcpPacket(path: Path, { flags, seq, ack = 0, payload = noBytes }: Segment): Uint8Array {
   const options = (flags & tcpSyn) !== 0 ? 4 : 0;
   const [packet, at] = ipPacket(path, ipProtoTcp, 20 + options + payload.length);
-  const view = viewOf(packet);
-  view.setUint16(at, path.sourcePort);
-  view.setUint16(at + 2, path.vip.port);
-  view.setUint32(at + 4, seq);
-  view.setUint32(at + 8, ack);
+  put16(packet, at, path.sourcePort);
+  put16(packet, at + 2, path.vip.port);
+  put32(packet, at + 4, seq);
+  put32(packet, at + 8, ack);
   packet[at + 12] = ((20 + options) >> 2) << 4;
   packet[at + 13] = flags;
-  view.setUint16(at + 14, window);
-  if (options > 0) view.setUint32(at + 20, (2 << 24) | (4 << 16) | mss);
+  put16(packet, at + 14, window);
+  if (options > 0) put32(packet, at + 20, (2 << 24) | (4 << 16) | mss);
   packet.set(payload, at + 20 + options);
-  view.setUint16(at + 16, transportChecksum(packet, path, ipProtoTcp, at));
+  put16(packet, at + 16, transportChecksum(packet, path, ipProtoTcp, at));
   return packet;
 }
 
 /** A whole packet of a UDP datagram with its checksums. */
 export function udpPacket(path: Path, payload: Uint8Array): Uint8Array {
   const [packet, at] = ipPacket(path, ipProtoUdp, 8 + payload.length);
-  const view = viewOf(packet);
-  view.setUint16(at, path.sourcePort);
-  view.setUint16(at + 2, path.vip.port);
-  view.setUint16(at + 4, 8 + payload.length);
+  put16(packet, at, path.sourcePort);
+  put16(packet, at + 2, path.vip.port);
+  put16(packet, at + 4, 8 + payload.length);
   packet.set(payload, at + 8);
   // 0 would say that there is none (RFC 768).
-  view.setUint16(at + 6, transportChecksum(packet, path, ipProtoUdp, at) || 0xffff);
+  put16(packet, at + 6, transportChecksum(packet, path, ipProtoUdp, at) || 0xffff);
   return packet;
 }
 
@@ -78,16 +76,15 @@ function ipv4Packet(
   length: number,
 ): [Uint8Array, number] {
   const packet = new Uint8Array(20 + length);
-  const view = viewOf(packet);
   packet[0] = 0x45;
-  view.setUint16(2, packet.length);
+  put16(packet, 2, packet.length);
   // Don't fragment: an identification means nothing then (RFC 6864).
-  view.setUint16(6, 0x4000);
+  put16(packet, 6, 0x4000);
   packet[8] = hopLimit;
   packet[9] = proto;
-  view.setInt32(12, source.words[0]);
-  view.setInt32(16, destination.words[0]);
-  view.setUint16(10, checksumFinish(checksumAdd(0, packet, 0, 20)));
+  put32(packet, 12, source.words[0]);
+  put32(packet, 16, destination.words[0]);
+  put16(packet, 10, checksumFinish(checksumAdd(0, packet, 0, 20)));
   return [packet, 20];
 }
 
@@ -98,14 +95,13 @@ function ipv6Packet(
   length: number,
 ): [Uint8Array, number] {
   const packet = new Uint8Array(40 + length);
-  const view = viewOf(packet);
   packet[0] = 0x60;
-  view.setUint16(4, length);
+  put16(packet, 4, length);
   packet[6] = proto;
   packet[7] = hopLimit;
   for (let i = 0; i < 4; i++) {
-    view.setInt32(8 + 4 * i, source.words[i]!);
-    view.setInt32(24 + 4 * i, destination.words[i]!);
+    put32(packet, 8 + 4 * i, source.words[i]!);
+    put32(packet, 24 + 4 * i, destination.words[i]!);
   }
   return [packet, 40];
 }
@@ -117,5 +113,12 @@ function transportChecksum(packet: Uint8Array, { vip }: Path, proto: number, at:
   return checksumFinish(checksumAdd(sum, packet, at));
 }
 
-const viewOf = (packet: Uint8Array): DataView =>
-  new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
+function put16(packet: Uint8Array, at: number, value: number): void {
+  packet[at] = value >> 8;
+  packet[at + 1] = value;
+}
+
+function put32(packet: Uint8Array, at: number, value: number): void {
+  put16(packet, at, value >>> 16);
+  put16(packet, at + 2, value);
+}
