@@ -53,7 +53,8 @@ export class XdpDatapath implements Datapath {
   readonly #listeners = new Set<(samples: readonly SampleRecord[]) => void>();
   #drain: NodeJS.Timeout | undefined;
   #probes: NodeJS.Timeout | undefined;
-  #sender: FrameSender | undefined;
+  /** Made at once, as this process may give up the privilege; undefined where it never had it. */
+  readonly #sender: FrameSender | undefined;
   #notices: string[];
   /** Backends that the process before could reach, while this one has not found out; and until when they are believed. */
   readonly #believed = new Set<number>();
@@ -68,6 +69,7 @@ export class XdpDatapath implements Datapath {
     this.adopted = adopted;
     this.pinned = options.pin;
     this.#notices = [...notices, ...installed.notices];
+    this.#sender = this.#openSender();
     for (const { number } of program.members) if (program.isRouted(number)) this.#believed.add(number);
     this.#sweeper = new Sweeper(program);
     this.#follow();
@@ -199,8 +201,7 @@ export class XdpDatapath implements Datapath {
 
   sendProbe(backend: number, packet: Uint8Array): boolean {
     const way = this.#hops.ways[this.#hopOf.get(backend) ?? -1];
-    if (!way || typeof way === 'string') return false;
-    this.#sender ??= FrameSender.open();
+    if (!this.#sender || !way || typeof way === 'string') return false;
     const frame = new Uint8Array(headerBytes + packet.length);
     frame.set(way.mac);
     frame.set(way.sourceMac, 6);
@@ -267,6 +268,16 @@ export class XdpDatapath implements Datapath {
     this.#hops.follow([...hops.keys()].map((word) => ({ family: 4, words: [word, 0, 0, 0] })));
     for (const [backend, hop] of this.#hopOf) {
       if (!this.#program.isRouted(backend)) this.#route(backend, hop);
+    }
+  }
+
+  #openSender(): FrameSender | undefined {
+    try {
+      return FrameSender.open();
+    } catch (error) {
+      if (!(error instanceof InbandError) || error.code !== 'PERMISSION') throw error;
+      this.#notices.push(`backends cannot be checked: ${error.message}; give node CAP_NET_RAW`);
+      return undefined;
     }
   }
 
