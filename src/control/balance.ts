@@ -144,12 +144,13 @@ export class Balance implements Policy {
 
   /** Backends that can be used again begin with a part of their weight. */
   #start(input: PolicyInput, state: State): boolean {
-    const { usable, shares, weights } = input;
+    const { usable, gentle, shares, weights } = input;
     let changed = false;
     // Where none could be used before, there is nobody to take it easy with.
     const wasAny = state.wasUsable.includes(1);
     for (let b = 0; b < usable.length; b++) {
-      const starts = wasAny && usable[b] === 1 && state.wasUsable[b] === 0;
+      const returns = usable[b] === 1 && state.wasUsable[b] === 0;
+      const starts = wasAny && returns && gentle?.[b] !== 0;
       state.wasUsable[b] = usable[b]!;
       if (!starts) continue;
       state.evidence.forget(b, input);

@@ -18,6 +18,8 @@ export interface PolicyInput {
   readonly signals: readonly BackendSignals[];
   /** 1 where a backend may hold slots now, else 0. Such a backend keeps a share, of which others hold the slots. */
   readonly usable: Uint8Array;
+  /** 1 where a backend, when it can be used again, is to get its share step by step; all of them unless it is given. */
+  readonly gentle?: Uint8Array;
   /** Configured weights, each > 0, sum 1. */
   readonly weights: Float64Array;
   /** Fraction of slots each backend holds, sum 1. The policy changes it in place. */

@@ -53,6 +53,8 @@ export class Pool {
   readonly #reachable: Uint8Array;
   /** 1 where all three are. */
   readonly #usable: Uint8Array;
+  /** 1 where a backend begins with a part of its share when it can be used again. */
+  readonly #gentle: Uint8Array;
   readonly #ramp: Ramp;
   readonly #windows: readonly (readonly LatencyWindow[])[];
   readonly #signals: readonly BackendSignals[];
@@ -79,6 +81,7 @@ export class Pool {
     this.#healthy = new Uint8Array(length).fill(1);
     this.#reachable = new Uint8Array(length).fill(1);
     this.#usable = new Uint8Array(length).fill(1);
+    this.#gentle = new Uint8Array(length);
     // A policy that begins gently itself would do so twice.
     this.#ramp = new Ramp(length, policy.startsGently ? 0 : slowStartNs);
     this.decisions = options.decisions ?? new DecisionLog(length);
@@ -90,6 +93,7 @@ export class Pool {
       windows: windows[0] ?? [],
       signals,
       usable: this.#usable,
+      gentle: this.#gentle,
       weights,
       shares,
     };
@@ -107,9 +111,7 @@ export class Pool {
 
   /** Whether an operator lets a backend hold slots, which it never does otherwise. Its share is kept for then. */
   setReady(index: number, ready: boolean): void {
-    if (ready && this.#ready[index] === 0) this.#ramp.begin(index);
-    this.#ready[index] = ready ? 1 : 0;
-    this.#look(index);
+    this.#set(this.#ready, index, ready, true);
   }
 
   /**
@@ -117,15 +119,15 @@ export class Pool {
    * @param gently whether it gets its share step by step then
    */
   setHealthy(index: number, healthy: boolean, gently = true): void {
-    if (healthy && gently && this.#healthy[index] === 0) this.#ramp.begin(index);
-    this.#healthy[index] = healthy ? 1 : 0;
-    this.#look(index);
+    this.#set(this.#healthy, index, healthy, gently);
   }
 
-  /** Whether packets can be sent to a backend; where they can to none, none is left out for it. Its share is kept. */
-  setUsable(index: number, usable: boolean): void {
-    this.#reachable[index] = usable ? 1 : 0;
-    this.#look(index);
+  /**
+   * Whether packets can be sent to a backend; where they can to none, none is left out for it. Its share is kept.
+   * @param gently whether it gets its share step by step then
+   */
+  setUsable(index: number, usable: boolean, gently = true): void {
+    this.#set(this.#reachable, index, usable, gently);
   }
 
   /** Whether a backend is ready and healthy and packets can be sent to it. */
@@ -133,8 +135,13 @@ export class Pool {
     return this.#usable[index] === 1;
   }
 
-  #look(b: number): void {
-    this.#usable[b] = this.#ready[b]! & this.#healthy[b]! & this.#reachable[b]!;
+  #set(flags: Uint8Array, b: number, value: boolean, gently: boolean): void {
+    // Who is gentle once is so until it was usable, whatever else has to come right until then.
+    if (value && gently && flags[b] === 0) this.#gentle[b] = 1;
+    flags[b] = value ? 1 : 0;
+    const usable = this.#ready[b]! & this.#healthy[b]! & this.#reachable[b]!;
+    if (usable === 0 && this.#usable[b] === 1) this.#gentle[b] = 0;
+    this.#usable[b] = usable;
   }
 
   /**
@@ -183,7 +190,7 @@ export class Pool {
       this.held.fill(0);
       return empty(table);
     }
-    const factors = this.#ramp.factors(now, allowed);
+    const factors = this.#ramp.factors(now, allowed, this.#gentle);
     const isShared =
       allowed === this.#usable && this.shares.some((share, b) => share > 0 && allowed[b] === 1);
     const wanted = isShared ? this.shares : this.weights;

@@ -7,8 +7,6 @@ const startFraction = 0.1;
 export class Ramp {
   readonly #spanNs: number;
   readonly #allowed: Uint8Array;
-  /** 1: begins gently when it may hold slots again. */
-  readonly #gentle: Uint8Array;
   /** When each began; infinite where it has its whole share. */
   readonly #startedNs: Float64Array;
   readonly #factors: Float64Array;
@@ -20,31 +18,25 @@ export class Ramp {
   constructor(backends: number, spanNs: number) {
     this.#spanNs = spanNs;
     this.#allowed = new Uint8Array(backends);
-    this.#gentle = new Uint8Array(backends);
     this.#startedNs = new Float64Array(backends).fill(Number.NEGATIVE_INFINITY);
     this.#factors = new Float64Array(backends).fill(1);
-  }
-
-  /** A backend that may hold slots soon, but may not now, begins gently then. */
-  begin(backend: number): void {
-    if (this.#allowed[backend] === 0) this.#gentle[backend] = 1;
   }
 
   /**
    * The part of each backend; the array is used again by the next call. All have the whole the first time, and where no
    * backend had slots before that has them still there is nobody to take it easy with.
    * @param allowed 1 for each that may hold slots now
+   * @param gentle 1 for each that begins with a part of its share when it may hold slots again
    */
-  factors(now: Ns, allowed: Uint8Array): Float64Array {
+  factors(now: Ns, allowed: Uint8Array, gentle: Uint8Array): Float64Array {
     const factors = this.#factors;
     const hasOthers = !this.#isFirst && this.#allowed.some((was, b) => was === 1 && allowed[b] === 1);
     this.#isFirst = false;
     this.isActive = false;
     for (let b = 0; b < factors.length; b++) {
       if (allowed[b] === 1 && this.#allowed[b] === 0) {
-        const isGentle = hasOthers && this.#gentle[b] === 1;
+        const isGentle = hasOthers && gentle[b] === 1;
         this.#startedNs[b] = isGentle ? now : Number.NEGATIVE_INFINITY;
-        this.#gentle[b] = 0;
       }
       this.#allowed[b] = allowed[b]!;
       factors[b] = this.#part(now - this.#startedNs[b]!);

@@ -59,6 +59,8 @@ export class Service implements ServiceView {
   readonly states: AdminState[];
   readonly health: BackendHealth[];
   readonly obstacles: (string | undefined)[];
+  /** Per backend, whether packets could be sent to it at any time. */
+  readonly wasReachable: boolean[];
   /** Weights as configured; those of `pool` are what an operator made of them. */
   readonly configured: readonly BackendSettings[];
   /** Per backend, 1 where an operator gave it the weight 0. */
@@ -122,6 +124,7 @@ export class Service implements ServiceView {
       ...(counted && vip.policy.name !== 'static' && { shares: countedShares(weights, counted) }),
     });
     this.obstacles = earlier.map((b) => (b < 0 ? notLookedAt : before!.obstacles[b]));
+    this.wasReachable = earlier.map((b) => b >= 0 && before!.wasReachable[b]!);
     this.health = earlier.map((b) => before?.health[b] ?? unchecked);
     if (before) {
       this.generation = before.generation;

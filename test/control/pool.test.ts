@@ -213,16 +213,51 @@ describe('slow start', () => {
     expect(pool.isRamping).toBe(false);
   });
 
-  it('is for those who were out, not for whose next hop was looked for', () => {
+  it('is for those who were out, not for those of whom nothing was known yet', () => {
     const { pool, at } = slow(new Static());
     pool.setUsable(1, false);
     expect(at(0)).toBe(0);
-    pool.setUsable(1, true);
+    pool.setUsable(1, true, false);
     expect(at(1)).toBe(0.5);
     pool.setHealthy(1, false);
     expect(at(2)).toBe(0);
     pool.setHealthy(1, true, false);
     expect(at(3)).toBe(0.5);
+  });
+
+  it('is for one that was out for two reasons, too, whichever ends last', () => {
+    const { pool, at } = slow(new Static());
+    pool.setUsable(1, false);
+    pool.setReady(1, false);
+    expect(at(0)).toBe(0);
+    pool.setReady(1, true);
+    pool.setUsable(1, true, false);
+    expect(at(1)).toBeCloseTo(0.1 / 1.1, 3);
+  });
+
+  it('is told to a policy that begins gently itself, and so is where there is none', () => {
+    const seen: number[][] = [];
+    const policy: Policy = {
+      name: 'spy',
+      trigger: 'tick',
+      startsGently: true,
+      decide: ({ gentle }) => {
+        seen.push([...gentle!]);
+        return false;
+      },
+    };
+    const { pool } = slow(policy);
+    pool.setHealthy(0, false);
+    pool.setHealthy(1, false);
+    pool.setHealthy(0, true, false);
+    pool.setHealthy(1, true);
+    pool.decide(ns(1));
+    pool.setHealthy(1, false);
+    pool.decide(ns(2));
+    expect(seen).toEqual([
+      [0, 1],
+      [0, 0],
+    ]);
   });
 
   it('is left out where nobody else can take the flows', () => {

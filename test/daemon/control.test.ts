@@ -32,7 +32,9 @@ describe('a control', () => {
     ]);
     datapath.obstacles.delete(0);
     control.poll();
-    expect(slotsBy(web)).toEqual({ '10.0.0.11': 505, '10.0.0.12': 504 });
+    // It was gone, and gets its share step by step.
+    expect(slotsBy(web)).toEqual({ '10.0.0.11': 92, '10.0.0.12': 917 });
+    expect(control.services[0]!.pool.isRamping).toBe(true);
   });
 });
 
@@ -226,5 +228,56 @@ describe('a datapath that was running before', () => {
     const { slotsBy, control } = aControl(settingsOf(both), { state: first.state });
     expect(control.services[0]!.states).toEqual(['drain', 'ready']);
     expect(slotsBy(web)).toEqual({ '10.0.0.11': 0, '10.0.0.12': slots });
+  });
+});
+
+describe('shares that a policy moves', () => {
+  const balanced = (backends: string) =>
+    settingsOf({ [web]: backends }).vips.map((vip) => ({
+      ...vip,
+      policy: { name: 'balance', settings: {} },
+    }));
+
+  test('stay next to each other when the weight of one changes or another one comes', async () => {
+    const settings = settingsOf({ [web]: '10.0.0.11, 10.0.0.12' });
+    const { control } = aControl({ ...settings, vips: balanced('10.0.0.11, 10.0.0.12') });
+    control.tick();
+    const shares = () => [...control.services[0]!.pool.shares].map((share) => Number(share.toFixed(3)));
+    control.overrides.set(web, '10.0.0.11', { weight: 3 });
+    await control.apply(control.settings);
+    for (let i = 0; i < 5; i++) control.tick();
+    expect(shares()).toEqual([0.75, 0.25]);
+    await control.apply({ ...settings, vips: balanced('10.0.0.11, 10.0.0.12, 10.0.0.13') });
+    for (let i = 0; i < 5; i++) control.tick();
+    expect(shares()).toEqual([0.6, 0.2, 0.2]);
+    expect(control.services[0]!.pool.decisions.of(0)).toEqual([]);
+  });
+
+  test('are not started step by step where the daemon has just begun', () => {
+    const settings = settingsOf({ [web]: '10.0.0.11, 10.0.0.12, 10.0.0.13' });
+    const { control, datapath } = aControl(
+      { ...settings, vips: balanced('10.0.0.11, 10.0.0.12, 10.0.0.13') },
+      {
+        prepare: (made) => {
+          for (const number of [0, 1, 2]) made.obstacles.set(number, 'no neighbour entry');
+        },
+      },
+    );
+    control.tick();
+    for (const number of [0, 1, 2]) {
+      datapath.obstacles.delete(number);
+      control.poll();
+      control.tick();
+    }
+    const third = 1 / 3;
+    expect([...control.services[0]!.pool.held]).toEqual([third, third, third]);
+    // One that was gone meanwhile is.
+    datapath.obstacles.set(1, 'no neighbour entry');
+    control.poll();
+    control.tick();
+    datapath.obstacles.delete(1);
+    control.poll();
+    control.tick();
+    expect(control.services[0]!.pool.shares[1]).toBeLessThan(0.05);
   });
 });
