@@ -1,9 +1,17 @@
 import { type Command, Option } from 'commander';
-import { type FlowState, type FlowsAnswer, flowStates, flowsLimit } from '../admin/answers.ts';
+import {
+  type BackendsAnswer,
+  type FlowState,
+  type FlowsAnswer,
+  flowStates,
+  flowsLimit,
+} from '../admin/answers.ts';
 import { ask } from '../admin/client.ts';
+import { InbandError } from '../errors.ts';
 import { flowsText } from '../report/flows.ts';
+import { printable } from '../report/format.ts';
 import { usage } from './flags.ts';
-import { print, type RemoteFlags, remoteCommand } from './remote.ts';
+import { findBackend, print, type RemoteFlags, remoteCommand } from './remote.ts';
 
 interface Flags extends RemoteFlags {
   readonly vip?: string;
@@ -25,8 +33,21 @@ export function flowsCommand(): Command {
       parseLimit,
     )
     .action(async (flags: Flags) => {
-      print(flags, await ask<FlowsAnswer>(flags.socket, `/flows${queryOf(flags)}`), flowsText);
+      const answer = await ask<FlowsAnswer>(flags.socket, `/flows${queryOf(flags)}`);
+      print(flags, answer, flowsText);
+      if (answer.matched === 0 && flags.backend !== undefined) await noteUnknown(flags.socket, flags.backend);
     });
+}
+
+/** A backend that was removed may still hold flows: that one is not configured is said, and is no mistake. */
+async function noteUnknown(socket: string, backend: string): Promise<void> {
+  const { backends } = await ask<BackendsAnswer>(socket, '/backends');
+  try {
+    findBackend(backends, backend);
+  } catch (error) {
+    if (!(error instanceof InbandError)) throw error;
+    process.stderr.write(`inband: ${printable(error.message)}, ${printable(error.hint ?? '')}\n`);
+  }
 }
 
 function queryOf(flags: Flags): string {
