@@ -1,22 +1,10 @@
 import { InbandError } from '../../errors.ts';
-import {
-  inbandAbi,
-  inbandBackend,
-  inbandFate,
-  inbandGaps,
-  inbandHistogram,
-  inbandHop,
-  inbandLimit,
-  inbandProbeSource,
-  inbandSignals,
-  inbandSweep,
-  inbandTraffic,
-} from '../../generated/layout.ts';
-import { BinWindow, LiveBins } from '../../latency/bins.ts';
-import { type BackendSignals, noSignals } from '../../latency/signals.ts';
-import { WheelSignals } from '../../latency/wheel-signals.ts';
+import { inbandAbi, inbandLimit, inbandProbeSource, inbandSweep } from '../../generated/layout.ts';
+import { BinWindow, type LiveBins } from '../../latency/bins.ts';
+import type { BackendSignals } from '../../latency/signals.ts';
 import type { DatapathCapacity, Fate, FlowRecord, PlacedVip, ProbeSource } from '../datapath.ts';
 import { addon } from './addon.ts';
+import { BackendMemory, type BackendTarget } from './backend-memory.ts';
 import { XdpCounters } from './counters.ts';
 import { FlowScan } from './flow-scan.ts';
 import type { Inheritance } from './inherit.ts';
@@ -45,6 +33,7 @@ import {
 } from './setup.ts';
 
 export { noBackend } from '../datapath.ts';
+export type { BackendTarget } from './backend-memory.ts';
 export type { Member } from './places.ts';
 export type { XdpSample } from './samples.ts';
 export type { XdpProgramOptions, XdpVip } from './setup.ts';
@@ -52,34 +41,10 @@ export type { XdpProgramOptions, XdpVip } from './setup.ts';
 export const programName = 'inband';
 const sweepName = 'sweep';
 
-const interfaceMask = 2 ** inbandHop.interfaceBits - 1;
-
-/** Where to send a backend's frames. */
-export interface BackendTarget {
-  /** Its own MAC, or that of the router to it. */
-  readonly mac: Uint8Array;
-  /** The MAC of the interface that the frames leave by. */
-  readonly sourceMac: Uint8Array;
-  readonly ifindex: number;
-}
-
 /** How the program is attached, and why not in native mode; `reason` is empty when it is. */
 export interface Attachment {
   readonly mode: XdpMode;
   readonly reason: string;
-}
-
-/** Views of what the program keeps per CPU and backend, or in one place. */
-interface Memory {
-  readonly backends: Uint8Array;
-  readonly hops: Int32Array;
-  readonly histograms: Uint32Array;
-  readonly signals: Uint32Array;
-  readonly traffic: Uint32Array;
-  readonly ended: Uint32Array;
-  readonly gaps: Uint32Array;
-  readonly listening: Uint32Array;
-  readonly probeSource: BigInt64Array;
 }
 
 /**
@@ -92,11 +57,9 @@ export class XdpProgram {
   readonly counters: XdpCounters;
   readonly #object: BpfObject;
   readonly #options: XdpProgramOptions;
-  readonly #memory: Memory;
-  /** Numbers that backends may have, CPUs, and rows of what is kept per CPU where the sweep writes as well. */
-  readonly #backends: number;
-  readonly #cpus: number;
-  readonly #rows: number;
+  readonly #backends: BackendMemory;
+  readonly #listening: Uint32Array;
+  readonly #probeSource: BigInt64Array;
   readonly #places: Places;
   readonly #samples: SampleReader;
   readonly #sweep = new Uint8Array(inbandSweep.size);
@@ -110,33 +73,22 @@ export class XdpProgram {
     this.kinds = kindsOf(options).map((kind) =>
       kind === 'ensemble' ? `ensemble:${options.cliff}:backend` : kind,
     );
-    const words = (map: string) => new Uint32Array(object.memory(map));
-    this.#memory = {
-      backends: new Uint8Array(object.memory('backends')),
-      hops: new Int32Array(object.memory('backends')),
-      histograms: words('histograms'),
-      signals: words('signals'),
-      traffic: words('traffic'),
-      ended: words('ended'),
-      gaps: words('gap_counts'),
-      listening: this.global('listening'),
-      probeSource: this.#global64('probe_source'),
-    };
-    this.#backends = this.#memory.backends.length / inbandBackend.size;
-    this.#cpus = addon().possibleCpus;
-    this.#rows = this.#cpus + 1;
+    this.#backends = new BackendMemory((map) => object.memory(map), this.kinds.length, addon().possibleCpus);
+    this.#listening = this.global('listening');
+    this.#probeSource = this.#global64('probe_source');
     this.#places = new Places(
       { vips: object.memory('vips'), members: object.memory('members'), slots: object.memory('slots') },
       (options.capacity ?? capacityFor(options.vips)).vips,
       options.fleetSeed ?? 0,
     );
     this.#samples = new SampleReader(object.ring('samples'));
+    const words = (map: string) => new Uint32Array(object.memory(map));
     this.counters = new XdpCounters(
       words('counters'),
-      this.#memory.traffic,
-      this.#memory.ended,
-      this.#rows,
-      this.#backends,
+      words('traffic'),
+      words('ended'),
+      this.#backends.rows,
+      this.#backends.count,
     );
   }
 
@@ -173,7 +125,7 @@ export class XdpProgram {
 
   get capacity(): DatapathCapacity {
     const { vips } = this.#options.capacity ?? capacityFor(this.#options.vips);
-    return { vips, backends: this.#backends, flows: this.#options.flows };
+    return { vips, backends: this.#backends.count, flows: this.#options.flows };
   }
 
   /** Where the vips last configured are. */
@@ -196,7 +148,7 @@ export class XdpProgram {
     const unknown = kindsOf({ vips }).find((kind) => !known.has(kind));
     if (unknown) throw new InbandError('LIMIT', `the program was not made for samples of kind ${unknown}`);
     const plan = this.#places.plan(vips);
-    for (const number of plan.added) this.#clear(number);
+    for (const number of plan.added) this.#backends.clear(number);
     for (const number of plan.returned) this.setFate(number, 'keep');
     for (const { number, fate } of this.#places.apply(plan)) this.setFate(number, fate);
     return this.placed;
@@ -214,50 +166,27 @@ export class XdpProgram {
 
   /** Sets where a backend's frames go; undefined makes it unusable: packets to it are dropped. */
   setBackend(backend: number, target: BackendTarget | undefined): void {
-    const { backends, hops } = this.#memory;
-    const at = backend * inbandBackend.size;
-    const { macAddresses } = inbandBackend.fields;
-    const hopAt = this.#hopAt(backend);
-    const fate = hops[hopAt]! & ~interfaceMask;
-    if (!target) {
-      Atomics.store(hops, hopAt, fate);
-      return;
-    }
-    const next = fate | (target.ifindex & interfaceMask);
-    const macs = Buffer.concat([target.mac, target.sourceMac]);
-    const macsAt = at + macAddresses.offset;
-    // Not for a moment unusable when nothing changes, as after a restart of the daemon.
-    if (hops[hopAt] === next && macs.equals(backends.subarray(macsAt, macsAt + macs.length))) return;
-    // Unusable while it changes, so that no frame leaves with half an address. Atomics keep the order.
-    Atomics.store(hops, hopAt, fate);
-    backends.set(macs, macsAt);
-    Atomics.store(hops, hopAt, next);
+    this.#backends.setTarget(backend, target);
   }
 
   /** Whether a backend can be sent packets. */
   isRouted(backend: number): boolean {
-    return (this.#memory.hops[this.#hopAt(backend)]! & interfaceMask) !== 0;
+    return this.#backends.isRouted(backend);
   }
 
   /** Sets what flows of a backend meet. */
   setFate(backend: number, fate: Fate): void {
-    const { hops } = this.#memory;
-    const hopAt = this.#hopAt(backend);
-    Atomics.store(hops, hopAt, (hops[hopAt]! & interfaceMask) | fateBits[inbandFate[fate]]!);
+    this.#backends.setFate(backend, fate);
   }
 
   /** The samples of a backend and kind since the start. */
   histogram(backend: number, kind: number): LiveBins {
-    const stride = inbandHistogram.size / 4;
-    const starts = this.#cells(backend, this.#rows).map((cell) => (cell * this.kinds.length + kind) * stride);
-    return new LiveBins(this.#memory.histograms, starts);
+    return this.#backends.histogram(backend, kind);
   }
 
   /** What packets tell of a backend beside latencies; all zero where no vip is measured by `auto`. */
   signals(backend: number): BackendSignals {
-    if (!this.#hasAuto) return noSignals;
-    const starts = this.#cells(backend, this.#rows).map((cell) => (cell * inbandSignals.size) / 4);
-    return new WheelSignals(this.#memory.signals, starts);
+    return this.#backends.signals(backend);
   }
 
   /** A window over the samples of a backend and kind that begins now. */
@@ -278,20 +207,15 @@ export class XdpProgram {
     return this.#object.call(sweepName, this.#sweep);
   }
 
-  /** Whether flows are to end soon: their backends are lost, or their numbers wait to be free. */
+  /** Whether a lost backend has flows, which are to end soon. */
   get isClearing(): boolean {
-    if (this.#places.isWaiting) return true;
-    const { hops } = this.#memory;
-    const stride = inbandBackend.size / 4;
-    for (let at = inbandBackend.fields.hop.offset / 4; at < hops.length; at += stride)
-      if (hops[at]! < 0) return true;
-    return false;
+    return this.#backends.lost().some((backend) => this.counters.held(backend) > 0);
   }
 
   /** Frees numbers of backends that are gone and that nothing holds any more; those that are free now. */
   release(nowMs: number): number[] {
     const freed = this.#places.release((number) => this.counters.held(number), nowMs);
-    for (const number of freed) this.#clear(number);
+    for (const number of freed) this.#backends.clear(number);
     return freed;
   }
 
@@ -310,7 +234,7 @@ export class XdpProgram {
       view.setUint16(portFirst.offset, source.portFirst, true);
       view.setUint16(portLast.offset, source.portLast, true);
     }
-    Atomics.store(this.#memory.probeSource, 0, view.getBigInt64(0, true));
+    Atomics.store(this.#probeSource, 0, view.getBigInt64(0, true));
   }
 
   /** Calls for each packet handed on since the last time. */
@@ -321,7 +245,7 @@ export class XdpProgram {
 
   /** Lets the program hand on samples, which costs it some 30 ns each, or not. */
   setListening(isListening: boolean): void {
-    this.#memory.listening[0] = isListening ? 1 : 0;
+    this.#listening[0] = isListening ? 1 : 0;
   }
 
   /** The samples handed on since the last call, at most 4096 of them. */
@@ -394,43 +318,7 @@ export class XdpProgram {
     const { buffer, byteOffset } = this.global(name);
     return new BigInt64Array(buffer, byteOffset, 1);
   }
-
-  #hopAt(backend: number): number {
-    return (backend * inbandBackend.size + inbandBackend.fields.hop.offset) / 4;
-  }
-
-  get #hasAuto(): boolean {
-    return this.#memory.signals.length * 4 > inbandSignals.size;
-  }
-
-  /** Where what is kept of a backend is, by row. */
-  #cells(backend: number, rows: number): number[] {
-    return Array.from({ length: rows }, (_, row) => row * this.#backends + backend);
-  }
-
-  /** Nothing is known of a backend, and it cannot be used. Nothing may hold its number. */
-  #clear(backend: number): void {
-    const { backends, histograms, signals, traffic, ended, gaps } = this.#memory;
-    backends.fill(0, backend * inbandBackend.size, (backend + 1) * inbandBackend.size);
-    for (const [words, size, rows] of [
-      [histograms, inbandHistogram.size * this.kinds.length, this.#rows],
-      [traffic, inbandTraffic.size, this.#rows],
-      [ended, 8, this.#rows],
-      [signals, this.#hasAuto ? inbandSignals.size : 0, this.#rows],
-      [gaps, this.#hasAuto ? inbandGaps.size : 0, this.#cpus],
-    ] as const) {
-      for (const cell of this.#cells(backend, rows))
-        words.fill(0, (cell * size) / 4, ((cell + 1) * size) / 4);
-    }
-  }
 }
-
-/** Bits of a hop by enum inband_fate. */
-const fateBits: readonly number[] = [
-  0,
-  1 << inbandHop.lostBit,
-  (1 << inbandHop.lostBit) | (1 << inbandHop.resetBit),
-];
 
 /** @throws InbandError `NATIVE_MISSING` when the program was built from another version of inband.h. */
 function checkAbi(object: BpfObject): void {
