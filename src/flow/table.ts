@@ -199,17 +199,23 @@ export class FlowTable {
   /**
    * Ends those flows, numbered `first` to `end`-1, whose time is over: past their idle time-out or, of backends that
    * `lost` marks by number, idle for longer than closing flows may be.
+   * @param endedMax to end at most
+   * @returns the first number that was not looked at
    */
-  sweep(first: number, end: number, now: Ns, lost: Uint8Array): void {
+  sweep(first: number, end: number, now: Ns, lost: Uint8Array, endedMax = Number.POSITIVE_INFINITY): number {
     const { closingNs } = this.#timeouts;
     const stop = Math.min(end, this.#fresh);
-    for (let flow = first; flow < stop; flow++) {
+    let ended = 0;
+    let flow = first;
+    for (; flow < stop && ended < endedMax; flow++) {
       if (this.state(flow) === flowNone) continue;
       const isLost = lost[this.backend(flow)] === 1 && now - this.lastNs[flow]! > closingNs;
       if (!isLost && !this.#isPast(flow, now)) continue;
       this.counters.idle++;
+      ended++;
       this.#unlink(flow, this.#hashOf(flow));
     }
+    return flow;
   }
 
   backend(flow: number): number {

@@ -68,16 +68,20 @@ describe('a scan', () => {
 });
 
 describe('a sweeper', () => {
-  const count = 60_000;
+  const count = 30_000;
   function aSweeper(state = flowNew) {
     const table = aTable(2 * count);
     for (let port = 0; port < count; port++) table.setState(open(table, port, 0, port & 1), state);
     const conditions = new BackendConditions();
     const sweeper = new Sweeper(table, conditions);
     sweeper.sweep(ns(0), false);
-    /** Flows that are left after sweeps every 100 ms of a time that begins at 20 s. */
+    let nowNs = 20e9;
+    /** Flows that are left after sweeps every 100 ms from 20 s on. */
     const left = (seconds: number, isHurried: boolean) => {
-      for (let i = 1; i <= 10 * seconds; i++) sweeper.sweep(ns(20e9 + i * 1e8), isHurried);
+      for (let i = 1; i <= 10 * seconds; i++) {
+        nowNs += 1e8;
+        sweeper.sweep(ns(nowNs), isHurried);
+      }
       return table.active;
     };
     sweeper.sweep(ns(20e9), false);
@@ -88,6 +92,17 @@ describe('a sweeper', () => {
     const { left } = aSweeper();
     expect(left(1, false)).toBeGreaterThan(0);
     expect(left(31, false)).toBe(0);
+  });
+
+  it('ends no more of them at once than takes a moment', () => {
+    const { table, left } = aSweeper();
+    let before = table.active;
+    for (let seconds = 0; table.active > 0; seconds++) {
+      expect(seconds).toBeLessThan(60);
+      left(0.1, true);
+      expect(before - table.active).toBeLessThanOrEqual(2_048);
+      before = table.active;
+    }
   });
 
   it('hurries when something waits for flows to end', () => {

@@ -161,6 +161,17 @@ describe('a sweep', () => {
     expect(table.used).toBe(4);
   });
 
+  it('ends as many as it may, and tells where it stopped', () => {
+    const table = aTable();
+    for (let client = 0; client < 6; client++) insert(table, client, client === 1 ? seconds(60) : 0);
+    expect(table.sweep(0, 6, seconds(60), none, 2)).toBe(3);
+    expect(table.active).toBe(4);
+    expect(table.sweep(3, 6, seconds(60), none, 2)).toBe(5);
+    expect(table.sweep(5, 9, seconds(60), none, 2)).toBe(6);
+    expect(find(table, 1, seconds(60))).toBe(1);
+    expect(table.active).toBe(1);
+  });
+
   it('ends flows of a lost backend that are idle for as long as closing ones may be', () => {
     const table = aTable();
     const [kept, ending] = [establish(table, 0), establish(table, 1)];

@@ -5,8 +5,9 @@ import type { BackendConditions } from '../conditions.ts';
 /** How long one pass over the flow table takes; while something waits for flows to end. */
 const passNs = 30e9;
 const hurriedPassNs = 2e9;
-/** Flows looked at in one go, which takes less than a millisecond. */
+/** Flows looked at, and ended, in one go: less than a millisecond. */
 const sliceMax = 32_768;
+const endedMax = 2_048;
 
 /** Ends flows whose time is over, though none of their packets comes, in slices. */
 export class Sweeper {
@@ -31,7 +32,7 @@ export class Sweeper {
     if (Number.isNaN(elapsedNs) || used === 0) return;
     const due = Math.ceil((used * elapsedNs) / (isHurried ? hurriedPassNs : passNs));
     const end = Math.min(used, this.#cursor + Math.min(due, sliceMax));
-    this.#flows.sweep(this.#cursor, end, now, this.#conditions.lost);
-    this.#cursor = end === used ? 0 : end;
+    const next = this.#flows.sweep(this.#cursor, end, now, this.#conditions.lost, endedMax);
+    this.#cursor = next === used ? 0 : next;
   }
 }
