@@ -85,6 +85,19 @@ class Rig {
   isOut = ({ slots }: BackendAnswer): boolean => slots === 0;
 }
 
+/** Connections that are made anew again and again, until it is stopped. */
+const busy = {
+  connections: 32,
+  requestsPerConnection: 10,
+  thinkUs: 1_000,
+  durationMs: 60_000,
+  timeoutMs: 5_000,
+};
+
+/** What a server says to the client is lost from now on, or no more. */
+const blackhole = (lab: Lab, server: Host, change: 'add' | 'del') =>
+  lab.exec(server, ['ip', 'route', change, 'blackhole', lab.clients[0]!.address]);
+
 skipAll(unavailable);
 
 describe('checks by handshake and what clients tell, before memcached', () => {
@@ -129,12 +142,7 @@ describe('checks by handshake and what clients tell, before memcached', () => {
   test("a server whose cable is out gets no new flow, by its clients' packets or by checks", async () => {
     const [, , cut] = rig.lab.servers;
     await rig.untilUp();
-    const load = startLoad(rig.lab, rig.lab.clients[0]!, {
-      requestsPerConnection: 10,
-      thinkUs: 1_000,
-      durationMs: 60_000,
-      timeoutMs: 5_000,
-    });
+    const load = startLoad(rig.lab, rig.lab.clients[0]!, busy);
     try {
       await sleep(300);
       await rig.lab.setLink(cut!, 'down');
@@ -150,6 +158,27 @@ describe('checks by handshake and what clients tell, before memcached', () => {
     }
     await rig.untilUp();
   });
+
+  test('a server that answers checks and no client is out all the same', async () => {
+    const [cut] = rig.lab.servers;
+    await rig.untilUp();
+    const load = startLoad(rig.lab, rig.lab.clients[0]!, busy);
+    try {
+      await sleep(300);
+      await blackhole(rig.lab, cut!, 'add');
+      // A check ends the first ejection at once, and is not believed again: the second is of a second.
+      const isLasting = ({ health: { ejected } }: BackendAnswer) =>
+        ejected !== null && Date.parse(ejected.until) - Date.now() < 700;
+      const { health, slots } = await rig.until(cut!, isLasting);
+      expect(health).toMatchObject({ state: 'up', reason: expect.stringMatching(/^SYN-ACK after/) });
+      expect(slots).toBe(0);
+    } finally {
+      await blackhole(rig.lab, cut!, 'del');
+      load.stop();
+      await load.done;
+    }
+    await rig.untilUp();
+  });
 });
 
 describe('what clients tell alone', () => {
@@ -160,27 +189,18 @@ describe('what clients tell alone', () => {
   });
   afterAll(() => rig?.down());
 
-  const blackhole = (server: Host, change: 'add' | 'del') =>
-    rig.lab.exec(server, ['ip', 'route', change, 'blackhole', rig.lab.clients[0]!.address]);
-
   test('a server that does not answer is ejected for a while, with the reason, and then tried again', async () => {
     const [, , cut] = rig.lab.servers;
-    const load = startLoad(rig.lab, rig.lab.clients[0]!, {
-      connections: 32,
-      requestsPerConnection: 10,
-      thinkUs: 1_000,
-      durationMs: 60_000,
-      timeoutMs: 5_000,
-    });
+    const load = startLoad(rig.lab, rig.lab.clients[0]!, busy);
     try {
       await sleep(500);
       // What it says to clients is lost from now on.
-      await blackhole(cut!, 'add');
+      await blackhole(rig.lab, cut!, 'add');
       const { health, slots } = await rig.until(cut!, ({ health: { ejected } }) => ejected !== null);
       expect(health).toMatchObject({ state: 'unchecked', ejected: { times: 1 } });
       expect(health.ejected!.reason).toMatch(/^\d+ (SYNs sent again and no handshake|segments sent again)/);
       expect(slots).toBe(0);
-      await blackhole(cut!, 'del');
+      await blackhole(rig.lab, cut!, 'del');
       await rig.until(cut!, ({ health: { ejected }, slots: held }) => ejected === null && held > 1_000);
     } finally {
       load.stop();
