@@ -110,7 +110,7 @@ complete -c inband -n '__inband_at \'inband flows\'' -l vip -r -f -a '(command i
 complete -c inband -n '__inband_at \'inband flows\'' -l backend -r -f -a '(command inband status --json 2>/dev/null | tr \'{,\' \'\\n\\n\' | sed -n \'s/^"backend":"\\([^"]*\\)".*/\\1/p\' | sort -u)' -d 'only those of this backend'
 complete -c inband -n '__inband_at \'inband flows\'' -l client -r -f -d 'only those from this client'
 complete -c inband -n '__inband_at \'inband flows\'' -l state -r -f -a 'new established closing' -d 'only those in this state'
-complete -c inband -n '__inband_at \'inband flows\'' -l limit -r -f -d 'print no more than these'
+complete -c inband -n '__inband_at \'inband flows\'' -l limit -r -f -d 'print no more than these, at most 10000'
 complete -c inband -n '__inband_at \'inband flows\'' -l help -s h -d 'show what the command takes'
 complete -c inband -n '__inband_at \'inband trace\'' -l socket -r -F -d 'socket of the daemon'
 complete -c inband -n '__inband_at \'inband trace\'' -l json -d 'print one JSON object'
