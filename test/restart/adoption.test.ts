@@ -324,6 +324,23 @@ describe('a datapath', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
+  test('is adopted under the name that its interface has got', () => {
+    enterLab();
+    const directory = pinDirectoryOf('lb0');
+    onTestFinished(() => removePins(directory));
+    XdpDatapath.open(options(directory)).close();
+    ip('link', 'set', 'lb0', 'down');
+    ip('link', 'set', 'lb0', 'name', 'wan0');
+    ip('link', 'set', 'wan0', 'up');
+    expect(pinDirectoryOf('lb0')).toBe(directory);
+    expect(pinDirectoryOf('wan0')).toBe(directory);
+    expect(pinDirectoryOf('lo')).not.toBe(directory);
+    const next = XdpDatapath.open({ ...options(directory), interface: 'wan0' });
+    expect(next.adopted).toBe(true);
+    next.detach();
+    expect(pinDirectoryOf('wan0')).not.toBe(directory);
+  });
+
   test('is adopted on an interface that is down, where none is started', () => {
     enterLab();
     const directory = pinDirectory();

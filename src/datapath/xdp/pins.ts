@@ -4,6 +4,7 @@ import { InbandError } from '../../errors.ts';
 import { isNativeError } from './addon.ts';
 import { XdpLink } from './link.ts';
 import type { BpfObject } from './native.ts';
+import { interfaces } from './neighbours.ts';
 
 /**
  * Where a load balancer that outlives its process is found again. A pin directory holds `link`, what attaches the program
@@ -30,12 +31,19 @@ export const linkPath = (directory: string): string => join(directory, linkName)
 export const programPath = (directory: string, generation: number): string =>
   join(directory, String(generation), programName);
 
-/** The directory of an interface in this network namespace, unless one is named. */
+/**
+ * The directory of an interface in this network namespace, unless one is named: by the interface's name, or where it was
+ * pinned under another name that it had.
+ */
 export function pinDirectoryOf(interfaceName: string): string {
-  const namespace = statSync('/proc/self/ns/net').ino;
   const name = interfaceName.replace(/[%.]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
-  return join(pinRoot, `${name}-${namespace}`);
+  const own = join(pinRoot, `${name}${namespaceSuffix()}`);
+  if (existsSync(own) || !existsSync(pinRoot)) return own;
+  const index = interfaces().find((one) => one.name === interfaceName)?.index;
+  return (index !== undefined && findPinDirectory(index)) || own;
 }
+
+const namespaceSuffix = (): string => `-${statSync('/proc/self/ns/net').ino}`;
 
 /**
  * Whether pins can be made in a directory, which need not be there yet.
@@ -158,7 +166,7 @@ export function removeStalePins(root: string = pinRoot): string[] {
  * where there is none, or this process may not look.
  */
 export function findPinDirectory(ifindex: number, directory?: string): string | undefined {
-  const suffix = `-${statSync('/proc/self/ns/net').ino}`;
+  const suffix = namespaceSuffix();
   const under = (): string[] =>
     existsSync(pinRoot)
       ? withFiles(pinRoot, () => readdirSync(pinRoot))
