@@ -32,7 +32,7 @@
 #define RANK_IN_USE 3ULL
 #define KEY_BUSY ((__u64)INBAND_KEY_BUSY << 48)
 
-/* Why a flow begins anew in the line that it has: it was idle for too long, this is the SYN of the next one, or its backend is lost. */
+/* Why a flow begins anew in its line: it was idle for too long, this is the SYN of the next one, its backend is lost. */
 #define AGAIN_AFTER_IDLE 1
 #define AGAIN_BY_SYN 2
 #define AGAIN_ELSEWHERE 3

@@ -23,7 +23,7 @@
 #define NO_BACKEND (-1)
 /* The vip of a packet that begins a flow takes none any more. */
 #define NO_VIP (-2)
-/* Beside AGAIN_*: the flow does not begin anew, its packet is answered by a RST. */
+/* Instead of AGAIN_*: the flow does not begin anew, its packet is answered by a RST. */
 #define NEVER_AGAIN 4
 
 static __always_inline int is_syn(const struct packet *packet)
@@ -238,7 +238,8 @@ static __always_inline int forward(struct xdp_md *context, const struct route *r
 	ethernet = (void *)(long)context->data;
 	interface = interface_of(backend);
 	counts = traffic_of(route->cpu, number);
-	if (number < 0 || !backend || !interface || !counts || (void *)ethernet + ETH_HLEN > (void *)(long)context->data_end) {
+	if (number < 0 || !backend || !interface || !counts ||
+	    (void *)ethernet + ETH_HLEN > (void *)(long)context->data_end) {
 		route->counted->packets[INBAND_REASON_NO_BACKEND]++;
 		return XDP_DROP;
 	}

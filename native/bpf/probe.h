@@ -21,7 +21,7 @@ static __always_inline int is_probed(const struct packet *packet)
 __noinline int take_probe(struct xdp_md *context, const struct packet *packet, __u32 cpu)
 {
 	struct inband_counters *counted = entry(&counters, cpu);
-	struct inband_probe *record;
+	struct inband_probe *record = NULL;
 	struct packet reverse = {};
 	__u32 place, at, bytes;
 
@@ -34,7 +34,8 @@ __noinline int take_probe(struct xdp_md *context, const struct packet *packet, _
 		return 0;
 	at = ip_place(context);
 	bytes = packet->ip_bytes;
-	record = at && bytes && bytes <= INBAND_PROBE_BYTES_MAX ? bpf_ringbuf_reserve(&probes, sizeof(*record), 0) : NULL;
+	if (at && bytes && bytes <= INBAND_PROBE_BYTES_MAX)
+		record = bpf_ringbuf_reserve(&probes, sizeof(*record), 0);
 	if (!record) {
 		counted->probes_lost++;
 		return 1;
