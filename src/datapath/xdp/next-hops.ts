@@ -14,6 +14,11 @@ import {
 const askMs = 1_000;
 /** How often everything is looked up anew, even without a word from the kernel: routes are not watched. */
 const refreshMs = 5_000;
+/**
+ * For how long an entry may be missing before nothing is sent there any more. The kernel forgets all of them when a link
+ * goes down for a moment, and finds that somebody does not answer within this time.
+ */
+const absentMsMax = 3_000;
 /** Addresses looked up in one go, so that it takes a few ms at most. */
 const lookupsMax = 64;
 const unknown = 'not looked up yet';
@@ -39,6 +44,8 @@ export class NextHops {
   #addresses: readonly Address[] = [];
   /** Places of addresses that are to be looked up. */
   readonly #pending = new Set<number>();
+  /** Addresses that are sent to although their neighbour entry is missing, and since when. */
+  readonly #absent = new Map<string, number>();
   readonly #watch = new NetworkWatch();
   #asker: Socket | undefined;
   #refreshedMs = Number.NEGATIVE_INFINITY;
@@ -54,6 +61,8 @@ export class NextHops {
     const known = new Map(this.#addresses.map((address, i) => [keyOf(address), this.ways[i]!]));
     this.#addresses = addresses;
     this.ways = addresses.map((address) => known.get(keyOf(address)) ?? unknown);
+    const keys = new Set(addresses.map(keyOf));
+    for (const key of this.#absent.keys()) if (!keys.has(key)) this.#absent.delete(key);
     const isPending = this.#pending.size > 0;
     this.#pending.clear();
     for (const [i, way] of this.ways.entries()) if (isPending || way === unknown) this.#pending.add(i);
@@ -67,14 +76,17 @@ export class NextHops {
     const changed = this.#watch.read().length > 0;
     const refresh = changed || nowMs - this.#refreshedMs >= refreshMs;
     if (refresh) this.#refreshedMs = nowMs;
-    const missing = this.ways.some((way) => typeof way === 'string');
+    const missing = this.#absent.size > 0 || this.ways.some((way) => typeof way === 'string');
     const ask = missing && nowMs - this.#askedMs >= askMs;
     if (ask) this.#askedMs = nowMs;
-    for (const [i, way] of this.ways.entries())
-      if (refresh || (ask && typeof way === 'string')) this.#pending.add(i);
+    if (refresh || ask) {
+      for (const [i, way] of this.ways.entries()) {
+        if (refresh || typeof way === 'string' || this.#isAbsent(i)) this.#pending.add(i);
+      }
+    }
     if (this.#pending.size === 0) return [];
     this.#isAsking ||= ask;
-    return this.#lookUp();
+    return this.#lookUp(nowMs);
   }
 
   close(): void {
@@ -82,14 +94,18 @@ export class NextHops {
     this.#asker?.close();
   }
 
-  #lookUp(): number[] {
+  #isAbsent(i: number): boolean {
+    return this.#absent.size > 0 && this.#absent.has(keyOf(this.#addresses[i]!));
+  }
+
+  #lookUp(nowMs: number): number[] {
     const all = interfaces();
     const changed: number[] = [];
     let lookups = 0;
     for (const i of this.#pending) {
       if (lookups++ === lookupsMax) return changed;
       this.#pending.delete(i);
-      const way = this.#wayTo(this.#addresses[i]!, all, this.#isAsking);
+      const way = this.#wayTo(this.#addresses[i]!, this.ways[i]!, all, nowMs);
       if (isSame(way, this.ways[i]!)) continue;
       this.ways[i] = way;
       changed.push(i);
@@ -98,8 +114,11 @@ export class NextHops {
     return changed;
   }
 
-  #wayTo(address: Address, all: readonly NetInterface[], ask: boolean): Way {
+  #wayTo(address: Address, before: Way, all: readonly NetInterface[], nowMs: number): Way {
     const text = textOf(address);
+    const key = keyOf(address);
+    const sinceMs = this.#absent.get(key);
+    this.#absent.delete(key);
     const route = routeTo(address);
     if (!route) return `no route to ${text}`;
     if (!route.unicast) return `${text} is an address of this machine`;
@@ -111,8 +130,14 @@ export class NextHops {
     if (!out?.up) return `interface ${out?.name ?? route.ifindex} to ${text} is down`;
     const entry = neighbour(route.ifindex, address);
     if (entry?.mac && isUsable(entry)) return { ifindex: route.ifindex, sourceMac: out.mac, mac: entry.mac };
-    if (ask) this.#ask(route.ifindex, address, text);
-    return `no neighbour entry for ${text} on ${out.name}`;
+    const missing = `no neighbour entry for ${text} on ${out.name}`;
+    // What is news is asked for at once.
+    const isNews = typeof before === 'string' ? before !== missing : sinceMs === undefined;
+    if (this.#isAsking || isNews) this.#ask(route.ifindex, address, text);
+    const isDenied = entry?.state === 'failed' || nowMs - (sinceMs ?? nowMs) >= absentMsMax;
+    if (isDenied || typeof before === 'string' || before.ifindex !== route.ifindex) return missing;
+    this.#absent.set(key, sinceMs ?? nowMs);
+    return { ...before, sourceMac: out.mac };
   }
 
   /** Makes the kernel resolve an address: by netlink, or, where that is not allowed any more, by sending it something. */
