@@ -85,6 +85,8 @@ export class Balancer {
   readonly log: LogLine[] = [];
   /** Gets each line that they log. */
   onLog: (line: LogLine) => void = () => {};
+  /** Gets what a daemon said that ended without having been asked to. */
+  onDeath: (error: InbandError) => void = () => {};
   #running: Running | undefined;
 
   constructor(lab: Lab) {
@@ -138,6 +140,11 @@ export class Balancer {
       if (this.#running === running) await this.end('SIGKILL');
       throw lastWords(running.words || `no tick within ${tickMsMax} ms`);
     }
+    void running.ended.then(() => {
+      if (this.#running !== running) return;
+      this.#running = undefined;
+      this.onDeath(lastWords(running.words));
+    });
     return { spawnedNs, tickedNs: monotonicNs() };
   }
 
@@ -194,12 +201,9 @@ export class Balancer {
     return sentNs;
   }
 
-  /** Rejects with what the daemon said if it ends without having been asked to. */
-  async failed(): Promise<never> {
-    const running = this.#running;
-    if (running) await running.ended;
-    if (!running || this.#running !== running) return new Promise(() => {});
-    throw lastWords(running.words);
+  /** Sends it a signal that does not end it. */
+  signal(signal: 'SIGHUP' | 'SIGSTOP' | 'SIGCONT'): void {
+    this.#running?.child.kill(signal);
   }
 
   status(): Promise<Status> {

@@ -55,6 +55,7 @@ async function disturb(world: World, { seconds, signal, only = Object.keys(distu
       world.fail(`${name}: ${error.message}`);
       return undefined;
     });
+    // Nobody would start it again.
     if (!world.rig.balancer.isRunning) break;
     if (what === undefined) continue;
     counts[name] = (counts[name] ?? 0) + 1;
@@ -118,6 +119,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     rig.balancer.onLog = (line) => {
       if (String(line.event).startsWith('backend_')) world.say(`  daemon: ${JSON.stringify(line)}`);
     };
+    rig.balancer.onDeath = (error) => world.fail(`the daemon ended: ${error.message}`);
     rig.configure(undefined, { health, pool: { lost_flows: world.fate } });
     await rig.balancer.start(start);
     const before = await rig.wire();

@@ -77,6 +77,11 @@ export class Rig {
     this.balancer.configure({ pools: { servers: { backends, ...pool } }, ...others });
   }
 
+  /** What the configuration has beside its servers. */
+  get rest(): Rest {
+    return this.#rest;
+  }
+
   /** Does to the daemon what an operator would: by its socket, or by another configuration and a reload. */
   async operate(pool: PoolModel, operation: PoolOperation): Promise<ChangeAnswer | ReloadAnswer> {
     pool.apply(operation);

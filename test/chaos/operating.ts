@@ -1,0 +1,82 @@
+import type { ReloadAnswer } from '../../src/admin/answers.ts';
+import { monotonicNs } from './balancer.ts';
+import type { PoolOperation } from './pool.ts';
+import type { World } from './world.ts';
+
+/** Operations after which flows of a server are cut off, unless they are kept. */
+const cutting: readonly PoolOperation['kind'][] = ['maintenance', 'remove'];
+const secondPort = 11_299;
+
+/** Draws an operation that leaves a server that serves, and accounts for what it cuts off. */
+function draw(world: World, kinds?: readonly PoolOperation['kind'][]): PoolOperation | undefined {
+  const servers = world.calm.map(({ name }) => name);
+  const operation = world.pool.draw(world.random, servers, kinds);
+  if (!operation) return undefined;
+  const takesAway = operation.kind === 'drain' || cutting.includes(operation.kind);
+  if (takesAway && !world.serving.some(({ name }) => name !== operation.server)) return undefined;
+  if (world.fate !== 'keep' && cutting.includes(operation.kind)) {
+    world.excuse(world.rig.lab.host(operation.server), `${operation.kind} of its server, ${world.fate}`);
+  }
+  return operation;
+}
+
+/** What cut off flows of a server is over. */
+function endExcuses(world: World, { kind, server }: PoolOperation): void {
+  if (kind !== 'ready' && kind !== 'add') return;
+  const over = world.excuses.filter(
+    (excuse) => excuse.server === server && excuse.cause.includes(' of its server'),
+  );
+  for (const excuse of over) excuse.toNs = Math.min(excuse.toNs, monotonicNs());
+}
+
+const said = (operation: PoolOperation): string =>
+  operation.kind === 'weight'
+    ? `weight ${operation.server} ${operation.weight ?? 'as configured'}`
+    : `${operation.kind} ${operation.server}`;
+
+export async function operate(world: World): Promise<string | undefined> {
+  const operation = draw(world);
+  if (!operation) return undefined;
+  await world.rig.operate(world.pool, operation);
+  endExcuses(world, operation);
+  return said(operation);
+}
+
+/** Another configuration, while there is no daemon that could read it. */
+export async function configureUnseen(world: World): Promise<string | undefined> {
+  const operation = draw(world, ['add', 'remove']);
+  if (!operation) return undefined;
+  const { rig, pool } = world;
+  await rig.balancer.end('SIGKILL');
+  pool.apply(operation);
+  rig.configure(pool.configured);
+  await rig.balancer.start(world.startOptions);
+  endExcuses(world, operation);
+  return `${said(operation)} while there is no daemon`;
+}
+
+/** Another vip before the same servers comes and goes. */
+export async function secondVip(world: World): Promise<string> {
+  const { rig, pool } = world;
+  const { balancer, lab } = rig;
+  const vips = [balancer.vip, `${lab.vip}:${secondPort}/tcp`].map((address) => ({
+    address,
+    pool: 'servers',
+  }));
+  const usual = rig.rest;
+  rig.configure(pool.configured, { ...usual, vips });
+  const added = await balancer.post<ReloadAnswer>('/reload', {});
+  rig.configure(pool.configured, usual);
+  const removed = await balancer.post<ReloadAnswer>('/reload', {});
+  if (added.vips.added !== 1 || removed.vips.removed !== 1) {
+    world.fail(`a vip that comes and goes: ${JSON.stringify([added.vips, removed.vips])}`);
+  }
+  return 'another vip comes and goes';
+}
+
+/** A reload by signal, of the same configuration. */
+export async function hangUp(world: World): Promise<string> {
+  const count = world.ms(1, 5);
+  for (let i = 0; i < count; i++) world.rig.balancer.signal('SIGHUP');
+  return `SIGHUP ${count} times`;
+}
