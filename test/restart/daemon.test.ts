@@ -1,14 +1,14 @@
-import { execFileSync } from 'node:child_process';
 import { chownSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/daemon.ts';
 
 import { accountOf, brokenLine } from '../chaos/account.ts';
 import { patienceMs } from '../chaos/rig.ts';
 import { useRig, withoutChecks } from '../faults/support.ts';
-import { root, temporaryDirectory } from '../native/support.ts';
+import { root } from '../native/support.ts';
+import { ownBpffs } from './support.ts';
 
 /** Shares that change by themselves would be others at each look. */
 const still = { ...withoutChecks, policy: 'static' };
@@ -148,17 +148,6 @@ describe('a daemon that is asked to end', () => {
   });
 });
 
-/** A BPF file system of its own that a user may write to; it is unmounted after the test. */
-function ownBpffs(user: number): string {
-  const path = temporaryDirectory();
-  execFileSync('mount', ['-t', 'bpf', 'bpf', path]);
-  onTestFinished(() => {
-    execFileSync('umount', [path]);
-  });
-  chownSync(path, user, user);
-  return path;
-}
-
 const nobody = 65_534;
 const capabilities = '-all,+bpf,+net_admin,+perfmon,+net_raw';
 /** What config/systemd/inband.service gives the daemon. */
@@ -173,7 +162,9 @@ describe('a daemon of another user than root', () => {
     await balancer.end('SIGTERM');
     balancer.forget();
     for (const path of [balancer.directory, balancer.state]) chownSync(path, nobody, nobody);
-    const pin = join(ownBpffs(nobody), 'eth0');
+    const bpffs = ownBpffs();
+    chownSync(bpffs, nobody, nobody);
+    const pin = join(bpffs, 'eth0');
     const options = { prefix: unprivileged, flags: ['--pin', pin] };
     await balancer.start(options);
     expect(statSync(pin)).toMatchObject({ uid: nobody });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { detach } from '../../src/datapath/xdp/detach.ts';
@@ -16,7 +16,15 @@ import {
 import { closeRunning, findRunning, type Running } from '../../src/datapath/xdp/running.ts';
 import { inbandAbi } from '../../src/generated/layout.ts';
 import { enterLab, ip, needsXdp, thrownBy } from '../native/support.ts';
-import { interfaceNamed, leaveRunning, needsBpffs, pinDirectory, pinTiny, tinyObject } from './support.ts';
+import {
+  interfaceNamed,
+  leaveRunning,
+  needsBpffs,
+  ownBpffs,
+  pinDirectory,
+  pinTiny,
+  tinyObject,
+} from './support.ts';
 
 beforeEach(needsXdp);
 beforeEach(needsBpffs);
@@ -132,6 +140,27 @@ describe('what runs', () => {
     expect(error.hint).toMatch(`inband detach --interface lb0 --pin ${directory}`);
     expect(contents(directory)).toEqual(before);
     expect(hookHolder(interfaceNamed('lb0'))).toMatchObject({ programId });
+  });
+
+  test('of another user is told apart from what cannot be understood', () => {
+    enterLab();
+    const directory = join(ownBpffs(), 'lb0');
+    leaveRunning(directory, tinyObject(inbandAbi.abi), 'lb0');
+    const seen = ['', '/link', '/1', '/1/program'].map((path) => {
+      // One level after the other is given away, from the top.
+      process.seteuid!(65_534);
+      try {
+        return thrownBy(() => find(directory));
+      } finally {
+        process.seteuid!(0);
+        chownSync(`${directory}${path}`, 65_534, 65_534);
+      }
+    });
+    for (const error of seen) {
+      expect(error).toMatchObject({ code: 'PERMISSION', exitCode: 6 });
+      expect(error.hint).toMatch(/chown -R USER DIRECTORY/);
+    }
+    expect(find(directory)).toBeDefined();
   });
 
   test('with a program that is not among the pins is not touched', () => {

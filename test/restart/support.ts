@@ -1,4 +1,5 @@
-import { rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, rmSync } from 'node:fs';
 import { onTestFinished, type TestContext } from 'vitest';
 import { BpfObject, type XdpLink } from '../../src/datapath/xdp/native.ts';
 import { interfaces } from '../../src/datapath/xdp/neighbours.ts';
@@ -10,6 +11,7 @@ import {
   pinRoot,
 } from '../../src/datapath/xdp/pins.ts';
 import { compileBpf } from '../native/compile.ts';
+import { temporaryDirectory } from '../native/support.ts';
 
 /** Skips the test, with the reason, where nothing can be pinned. */
 export function needsBpffs(context: TestContext): void {
@@ -22,6 +24,17 @@ let directories = 0;
 export function pinDirectory(): string {
   const path = `/sys/fs/bpf/inband-restart-${process.pid}-${directories++}`;
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** A BPF file system of its own, at a path that any user reaches; it is unmounted after the test. */
+export function ownBpffs(): string {
+  const path = temporaryDirectory();
+  execFileSync('mount', ['-t', 'bpf', 'bpf', path]);
+  onTestFinished(() => {
+    execFileSync('umount', [path]);
+  });
+  chmodSync(path, 0o755);
   return path;
 }
 

@@ -18,6 +18,11 @@ export function errnoName(errno: number): string {
   return errno >= libbpfErrors ? `libbpf error ${errno}` : getSystemErrorName(-errno);
 }
 
+/** Why pins cannot be read or made, and what to do about it. */
+export const pinsHint =
+  'pins belong to the user that made them: run as that one, or give them away, chown -R USER DIRECTORY; ' +
+  'names in a bpf file system have no dots';
+
 /** What happened, for each error whose cause can be told apart at this step, else undefined. */
 function explain(step: string, code: string): [ErrorCode, string, string] | undefined {
   const attaching = step === 'bpf_link_create';
@@ -30,6 +35,9 @@ function explain(step: string, code: string): [ErrorCode, string, string] | unde
         'not permitted',
         'run as root, or give node CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON',
       ];
+    case 'EACCES':
+      if (step !== 'bpf_obj_get' && step !== 'bpf_obj_pin') return undefined;
+      return ['PERMISSION', 'not permitted', pinsHint];
     case 'EEXIST':
     case 'EBUSY':
       if (!attaching) return undefined;

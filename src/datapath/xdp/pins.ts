@@ -4,6 +4,7 @@ import { InbandError } from '../../errors.ts';
 import { isNativeError } from './addon.ts';
 import { XdpLink } from './link.ts';
 import type { BpfObject } from './native.ts';
+import { pinsHint } from './native-error.ts';
 import { interfaces } from './neighbours.ts';
 
 /**
@@ -212,9 +213,7 @@ function withFiles<Result>(path: string, call: () => Result): Result {
       isDenied ? 'PERMISSION' : 'ENVIRONMENT',
       `--pin: ${path}: ${syscall} failed (${code})`,
       {
-        hint: isDenied
-          ? 'pins belong to the user that made them; names in bpffs have no dots'
-          : 'give another directory in bpffs, or --detach to run without pins',
+        hint: isDenied ? pinsHint : 'give another directory in bpffs, or --detach to run without pins',
         cause,
       },
     );
