@@ -32,21 +32,28 @@ class Rig {
     this.daemon = daemon;
   }
 
-  static async up(health: string, options: Parameters<typeof Lab.up>[0]): Promise<Rig> {
+  /** @param udpPort of a second vip with the same servers, which is the one that `of` tells about */
+  static async up(
+    health: string,
+    options: Parameters<typeof Lab.up>[0],
+    datapath = 'xdp',
+    udpPort?: number,
+  ): Promise<Rig> {
     const lab = await Lab.up(options);
     try {
-      return new Rig(lab, await Rig.start(lab, health));
+      return new Rig(lab, await Rig.start(lab, health, datapath, udpPort));
     } catch (error) {
       await lab.down();
       throw error;
     }
   }
 
-  static start(lab: Lab, health: string): Promise<Daemon> {
+  static start(lab: Lab, health: string, datapath: string, udpPort?: number): Promise<Daemon> {
     const pool = `pool: { backends: [${lab.servers.map(({ address }) => address).join(', ')}] }`;
     const vips = `vips: [{ address: ${lab.vip}:${serverPort}/tcp, ${pool} }]`;
+    const second = udpPort === undefined ? [] : ['--vip', `${lab.vip}:${udpPort}/udp`];
     const file = inLab(lab, 'lb.yaml', `interface: eth0\n${vips}\nhealth: ${health}\n`);
-    return Daemon.start(lab, 'static', ['--config', file]);
+    return Daemon.start(lab, 'static', ['--config', file, '--datapath', datapath, ...second]);
   }
 
   async down(): Promise<void> {
@@ -221,37 +228,69 @@ require('node:http')
   .listen(${serverPort}, '0.0.0.0');
 `;
 
-describe('checks by HTTP, before a server of pages', () => {
-  let rig: Rig;
-  let file = '';
-  const serve = (server: Host) => rig.lab.spawn(server, [process.execPath, '-e', httpServer, file]);
+describe.each(['xdp', 'capture'])(
+  'checks by HTTP with the %s datapath, before a server of pages',
+  (datapath) => {
+    let rig: Rig;
+    let file = '';
+    const serve = (server: Host) => rig.lab.spawn(server, [process.execPath, '-e', httpServer, file]);
 
+    beforeAll(async () => {
+      if (unavailable) return;
+      const health =
+        '{ check: http, http: { path: /healthz }, interval: 500ms, timeout: 250ms, slow_start: 100ms }';
+      rig = await Rig.up(health, { servers: 1, application: 'none' }, datapath);
+      file = inLab(rig.lab, 'status', '200');
+    });
+    afterAll(() => rig?.down());
+
+    test('follow what the application says', async () => {
+      const [server] = rig.lab.servers;
+      await rig.until(server!, ({ health }) => health.reason === 'connection refused');
+      const first = serve(server!);
+      await rig.until(server!, ({ health }) => health.state === 'up');
+      expect((await rig.of(server!)).health.reason).toMatch(/^HTTP 200 after /);
+      inLab(rig.lab, 'status', '503');
+      const failing = await rig.until(server!, ({ health }) => health.state === 'down');
+      expect(failing.health.reason).toBe('HTTP 503');
+      inLab(rig.lab, 'status', '0');
+      await rig.until(server!, ({ health }) => health.reason === 'no answer to the request within 250ms');
+      inLab(rig.lab, 'status', '200');
+      await rig.until(server!, ({ health }) => health.state === 'up');
+      first.kill('SIGKILL');
+      await rig.until(server!, ({ health }) => health.state === 'down');
+      const second = serve(server!);
+      await rig.until(server!, ({ health }) => health.state === 'up');
+      second.kill('SIGKILL');
+    });
+  },
+);
+
+/** Answers datagrams to the vip with themselves, from the vip's address. */
+const echoServer = (vip: string, port: number) => `
+const socket = require('node:dgram').createSocket('udp4');
+socket.on('message', (content, { port, address }) => socket.send(content, port, address));
+socket.bind(${port}, '${vip}');
+`;
+
+describe('checks by datagram, before a server that sends back what it gets', () => {
+  const port = 5_300;
+  let rig: Rig;
   beforeAll(async () => {
     if (unavailable) return;
-    const health =
-      '{ check: http, http: { path: /healthz }, interval: 500ms, timeout: 250ms, slow_start: 100ms }';
-    rig = await Rig.up(health, { servers: 1, application: 'none' });
-    file = inLab(rig.lab, 'status', '200');
+    const health = '{ udp: { send: ping, expect: pi }, interval: 500ms, timeout: 200ms, slow_start: 100ms }';
+    rig = await Rig.up(health, { servers: 1, application: 'none' }, 'xdp', port);
   });
   afterAll(() => rig?.down());
 
-  test('follow what the application says', async () => {
+  test('follow what the application does', async () => {
     const [server] = rig.lab.servers;
-    await rig.until(server!, ({ health }) => health.reason === 'connection refused');
-    const first = serve(server!);
-    await rig.until(server!, ({ health }) => health.state === 'up');
-    expect((await rig.of(server!)).health.reason).toMatch(/^HTTP 200 after /);
-    inLab(rig.lab, 'status', '503');
-    const failing = await rig.until(server!, ({ health }) => health.state === 'down');
-    expect(failing.health.reason).toBe('HTTP 503');
-    inLab(rig.lab, 'status', '0');
-    await rig.until(server!, ({ health }) => health.reason === 'no answer to the request within 250ms');
-    inLab(rig.lab, 'status', '200');
-    await rig.until(server!, ({ health }) => health.state === 'up');
-    first.kill('SIGKILL');
+    const down = await rig.until(server!, ({ health }) => health.state === 'down');
+    expect(down.health).toMatchObject({ check: 'udp', reason: 'no answer within 200ms' });
+    const echo = rig.lab.spawn(server!, [process.execPath, '-e', echoServer(rig.lab.vip, port)]);
+    const up = await rig.until(server!, ({ health }) => health.state === 'up');
+    expect(up.health.reason).toMatch(/^answer after /);
+    echo.kill('SIGKILL');
     await rig.until(server!, ({ health }) => health.state === 'down');
-    const second = serve(server!);
-    await rig.until(server!, ({ health }) => health.state === 'up');
-    second.kill('SIGKILL');
   });
 });
