@@ -12,8 +12,8 @@ import type { Host, LabOptions } from '../../src/lab/plan.ts';
 import { Balancer } from './balancer.ts';
 import type { PoolModel, PoolOperation } from './pool.ts';
 
-/** Longer than a segment that was lost is sent again after, several times; a SYN after 1 s and 3 s. */
-export const patienceMs = 4_000;
+/** Longer than a segment that was lost five times in a row takes to be sent again (0.2 s, then twice as long each time). */
+export const patienceMs = 8_000;
 /** A load lasts until it is stopped, and at most this long, should nobody stop it. */
 const loadMsMax = 3_600_000;
 const intervalMs = 20;
