@@ -4,7 +4,7 @@ import { type Fate, noBackend } from '../../src/datapath/datapath.ts';
 import { Places, type PlacesMemory } from '../../src/datapath/xdp/places.ts';
 import type { XdpVip } from '../../src/datapath/xdp/setup.ts';
 import { VipEntries, vipKey, vipMultiplier } from '../../src/datapath/xdp/vip-entries.ts';
-import { inbandLimit, inbandMember, inbandVip } from '../../src/generated/layout.ts';
+import { inbandLimit, inbandMember, inbandMemberFlag, inbandVip } from '../../src/generated/layout.ts';
 import { formatEndpoint, parseEndpoint } from '../../src/net/address.ts';
 import { thrownBy } from '../native/support.ts';
 
@@ -56,6 +56,9 @@ class Bed {
     return freed;
   }
 }
+
+const membersOf = (places: Places) =>
+  [...places.members()].map(({ number, address, isGone }) => ({ number, address, isGone }));
 
 describe('numbers of backends', () => {
   test('run over all vips in order at first', () => {
@@ -163,6 +166,49 @@ describe('a vip', () => {
   });
 });
 
+describe('who comes after somebody that did not come to an end', () => {
+  const memberAt = (bed: Bed, number: number) => {
+    const { size, fields } = inbandMember;
+    const view = new DataView(bed.memory.members, number * size, size);
+    return {
+      setFlags: (flags: number) => view.setUint8(fields.flags.offset, flags),
+      setPlace: (place: number) => view.setUint16(fields.vipPlace.offset, place, true),
+    };
+  };
+
+  test('frees a number whose vip was not there yet', () => {
+    const bed = new Bed();
+    bed.configure(vipOf('80/tcp', [1]));
+    memberAt(bed, 1).setPlace([...new VipEntries(bed.memory.vips).read()][0]!.place + 1);
+    memberAt(bed, 1).setFlags(inbandMemberFlag.used);
+    bed.places = bed.read();
+    expect(membersOf(bed.places)).toHaveLength(1);
+    expect(bed.configure(vipOf('80/tcp', [1, 2]))).toEqual([[0, 1]]);
+  });
+
+  test('takes all backends of a vip that was left out for gone', () => {
+    const bed = new Bed();
+    bed.configure(vipOf('80/tcp', [1, 2]));
+    bed.configure();
+    memberAt(bed, 1).setFlags(inbandMemberFlag.used);
+    bed.places = bed.read();
+    expect(bed.rest(1_200)).toEqual([0, 1]);
+    expect([...new VipEntries(bed.memory.vips).read()]).toEqual([]);
+  });
+
+  test('removes a vip that is gone and has no backends left', () => {
+    const bed = new Bed();
+    bed.configure(vipOf('80/tcp', [1]));
+    bed.configure();
+    memberAt(bed, 0).setFlags(0);
+    bed.places = bed.read();
+    expect(bed.places.isWaiting).toBe(true);
+    bed.rest(100);
+    expect([...new VipEntries(bed.memory.vips).read()]).toEqual([]);
+    expect(bed.places.isWaiting).toBe(false);
+  });
+});
+
 describe('a configuration that does not fit is refused and changes nothing', () => {
   for (const [what, vips, code, message] of [
     [
@@ -220,9 +266,6 @@ function placeOf(memory: ArrayBuffer, { endpoint }: XdpVip): number {
   }
   return -1;
 }
-
-const membersOf = (places: Places) =>
-  [...places.members()].map(({ number, address, isGone }) => ({ number, address, isGone }));
 
 test('whatever is configured: what is there is found, what stays does not move, and who comes later reads the same', () => {
   const ports = [80, 81, 82, 83, 84, 85];

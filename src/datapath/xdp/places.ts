@@ -85,7 +85,7 @@ export class Places {
   readonly #members: (OwnMember | undefined)[];
   readonly #found = new Uint8Array(noBackend + 1);
   #space: SlotSpace;
-  /** With backends that are gone. */
+  /** With backends that are gone, or gone themselves. */
   readonly #waiting = new Set<OwnVip>();
 
   /** @param vipsMax vips that it may hold */
@@ -203,6 +203,7 @@ export class Places {
     for (const vip of this.#vips.values()) {
       if (kept.has(vip) || vip.isGone) continue;
       vip.isGone = true;
+      this.#waiting.add(vip);
       this.#entries.mark(vip.place, true, vip.lostFlows);
       for (const member of vip.members.values())
         if (!member.isGone) lost.push({ number: this.#setGone(member, true).number, fate: vip.lostFlows });
@@ -224,7 +225,8 @@ export class Places {
       // In turn: what stays goes to the end.
       this.#waiting.delete(vip);
       freed.push(...this.#releaseOf(vip, held, nowMs));
-      if ([...vip.members.values()].some(({ isGone }) => isGone)) this.#waiting.add(vip);
+      if (vip.isGone && vip.members.size === 0) this.#removeVip(vip);
+      else if ([...vip.members.values()].some(({ isGone }) => isGone)) this.#waiting.add(vip);
     }
     return freed;
   }
@@ -313,20 +315,22 @@ export class Places {
     this.#flag(number, 0);
     this.#members[number] = undefined;
     vip.members.delete(address);
-    if (vip.isGone && vip.members.size === 0) {
-      this.#entries.remove(vip.place);
-      this.#vips.delete(formatEndpoint(vip.endpoint));
-      this.#byIndex[vip.index] = undefined;
-      this.#placeMap = undefined;
-      this.#space.free(vip.slotFirst);
-    }
     return number;
+  }
+
+  #removeVip(vip: OwnVip): void {
+    this.#entries.remove(vip.place);
+    this.#vips.delete(formatEndpoint(vip.endpoint));
+    this.#byIndex[vip.index] = undefined;
+    this.#placeMap = undefined;
+    this.#space.free(vip.slotFirst);
   }
 
   /** Takes in what the memory holds. */
   #read(): void {
     for (const entry of this.#entries.read()) {
-      this.#take({ ...entry, members: new Map() });
+      const vip = this.#take({ ...entry, members: new Map() });
+      if (vip.isGone) this.#waiting.add(vip);
       this.#space.keep(entry.slotFirst, entry.slots);
     }
     const view = this.#memberView;
@@ -341,11 +345,12 @@ export class Places {
         this.#flag(number, 0);
         continue;
       }
-      const isGone = (flags & inbandMemberFlag.gone) !== 0;
+      // Nor, perhaps, to the last backend of a vip that it left out.
+      const isGone = vip.isGone || (flags & inbandMemberFlag.gone) !== 0;
       const member = { number, address: view.getInt32(at + addrBe.offset), isGone, vip, freeMs: Number.NaN };
       this.#members[number] = member;
       vip.members.set(member.address, member);
-      if (isGone) this.#waiting.add(vip);
+      this.#setGone(member, isGone);
     }
     this.placed = [...this.#vips.values()]
       .filter(({ isGone }) => !isGone)
