@@ -92,6 +92,8 @@ export class HealthMonitor {
       if (this.#byNumber.get(gone.backend.number) !== gone) this.#abandon(gone);
     }
     this.#lookForSources(now);
+    // Signals that are new are taken in until then: what was counted before is no evidence.
+    this.#lookedNs = now;
   }
 
   /** Goes on with what is due. Called about every 10 ms. */

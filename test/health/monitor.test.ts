@@ -470,6 +470,14 @@ describe('what clients tell', () => {
     expect(scene.monitor.isUsable(1)).toBe(true);
   });
 
+  test('what was counted before it is looked at is no evidence', () => {
+    scene.configure({ check: 'none' }, scene.backends(three));
+    scene.run(50);
+    scene.signals.get(1)!.synRetransmits = 1_000;
+    scene.run(5_000);
+    expect(scene.monitor.isUsable(1)).toBe(true);
+  });
+
   test('nothing is ejected where that is not wanted, or nothing is counted', () => {
     begin({ passive: { ...healthDefault.passive, enabled: false } });
     scene.run(2_000, dies(1));
