@@ -7,7 +7,7 @@ function __inband_path
     for word in (commandline -opc)[2..]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --config --interface --vip --backend --policy --alpha --check --estimator --timeouts --epoch --cliff --tick --slots --flows --datapath --lost-flows --pin --state --socket --http --user --log-level --client --limit --timeout --log --duration --delay --report --assign --truth --samples --flow-idle --samples-per-prefix --window --seed --runs --servers --clients --processing-delay --application --lab
+        else if contains -- $word --config --interface --vip --backend --policy --alpha --check --estimator --timeouts --epoch --cliff --tick --slots --table --flows --datapath --lost-flows --pin --state --socket --http --user --log-level --client --limit --timeout --log --duration --delay --report --assign --truth --samples --flow-idle --samples-per-prefix --window --seed --runs --servers --clients --processing-delay --application --lab
             set skip 1
         else if contains -- "$path $word" 'inband run' 'inband detach' 'inband check' 'inband diff' 'inband config-schema' 'inband reload' 'inband status' 'inband top' 'inband backends' 'inband flows' 'inband trace' 'inband why' 'inband samples' 'inband drain' 'inband ready' 'inband maintenance' 'inband weight' 'inband doctor' 'inband bundle' 'inband backend-setup' 'inband demo' 'inband replay' 'inband eval' 'inband simulate' 'inband lab' 'inband lab up' 'inband lab down' 'inband lab exec' 'inband lab status' 'inband lab delay' 'inband completion'
             set path "$path $word"
@@ -62,6 +62,7 @@ complete -c inband -n '__inband_at \'inband run\'' -l epoch -r -f -d 'epoch of t
 complete -c inband -n '__inband_at \'inband run\'' -l cliff -r -f -a 'infinite smooth damped' -d 'how the ensemble compares small sample counts'
 complete -c inband -n '__inband_at \'inband run\'' -l tick -r -f -d 'period of the control loop, 1ms to 1s'
 complete -c inband -n '__inband_at \'inband run\'' -l slots -r -f -d 'slots of each vip\'s Maglev table, a prime'
+complete -c inband -n '__inband_at \'inband run\'' -l table -r -f -a 'stateless minimal' -d 'how tables follow shares'
 complete -c inband -n '__inband_at \'inband run\'' -l flows -r -f -d 'flows that the table holds'
 complete -c inband -n '__inband_at \'inband run\'' -l datapath -r -f -a 'auto xdp capture' -d 'what forwards packets'
 complete -c inband -n '__inband_at \'inband run\'' -l lost-flows -r -f -a 'keep resteer reset' -d 'what flows meet whose backend was removed, is down or in maintenance'
@@ -119,6 +120,7 @@ complete -c inband -n '__inband_at \'inband trace\'' -f
 complete -c inband -n '__inband_at \'inband trace\'' -f -a '(command inband status --json 2>/dev/null | tr \'{,\' \'\\n\\n\' | sed -n \'s/^"vip":"\\([^"]*\\)".*/\\1/p\' | sort -u)'
 complete -c inband -n '__inband_at \'inband why\'' -l socket -r -F -d 'socket of the daemon'
 complete -c inband -n '__inband_at \'inband why\'' -l json -d 'print one JSON object'
+complete -c inband -n '__inband_at \'inband why\'' -l vip -r -f -a '(command inband status --json 2>/dev/null | tr \'{,\' \'\\n\\n\' | sed -n \'s/^"vip":"\\([^"]*\\)".*/\\1/p\' | sort -u)' -d 'only in this vip'
 complete -c inband -n '__inband_at \'inband why\'' -l help -s h -d 'show what the command takes'
 complete -c inband -n '__inband_at \'inband why\'' -f -a '(command inband status --json 2>/dev/null | tr \'{,\' \'\\n\\n\' | sed -n \'s/^"backend":"\\([^"]*\\)".*/\\1/p\' | sort -u)'
 complete -c inband -n '__inband_at \'inband samples\'' -l socket -r -F -d 'socket of the daemon'

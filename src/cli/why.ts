@@ -1,35 +1,29 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { ask } from '../admin/client.ts';
-import { socketDefault } from '../admin/server.ts';
 import type { Why } from '../daemon.ts';
 import { whyText } from '../report/why.ts';
-import { usage } from './flags.ts';
+import { type BackendFlags, backendCommand, findBackend, print } from './remote.ts';
 
 export function whyCommand(): Command {
-  return new Command('why')
-    .description(
-      'Why a backend of a running load balancer has the share that it has: the last decisions about it',
-    )
-    .argument('<BACKEND>', 'address of the backend')
-    .option('--socket <PATH>', 'socket of the daemon', socketDefault)
-    .option('--json', 'print one JSON object')
-    .action(async (backend: string, { socket, json }: { socket: string; json?: true }) => {
-      const why = onlyOf(await ask<Why>(socket, '/why'), backend);
-      const color = process.stdout.hasColors?.() ?? false;
-      process.stdout.write(`${json ? JSON.stringify(why) : whyText(why, { color })}\n`);
-    });
+  return backendCommand(
+    'why',
+    'Why a backend of a running load balancer has the share that it has: the last decisions about it',
+  ).action(async (backend: string, flags: BackendFlags) => {
+    print(flags, onlyOf(await ask<Why>(flags.socket, '/why'), backend, flags.vip), whyText);
+  });
 }
 
 /**
- * The same of one backend, for the vips that have it.
- * @throws InbandError `USAGE` with those that there are, if none does
+ * The same of one backend, for the vips that have it, or for one of them.
+ * @throws InbandError `USAGE` with what was probably meant, if none does
  */
-export function onlyOf(why: Why, backend: string): Why {
+export function onlyOf(why: Why, text: string, vipText?: string): Why {
+  const all = why.vips.flatMap(({ vip, backends }) => backends.map(({ backend }) => ({ vip, backend })));
+  const wanted = findBackend(all, text, vipText);
   const vips = why.vips.flatMap((vip) => {
-    const backends = vip.backends.filter((one) => one.backend === backend);
-    return backends.length > 0 ? [{ ...vip, backends }] : [];
+    const backends = vip.backends.filter((one) => one.backend === wanted.backend);
+    const isWanted = backends.length > 0 && (wanted.vip === undefined || wanted.vip === vip.vip);
+    return isWanted ? [{ ...vip, backends }] : [];
   });
-  if (vips.length > 0) return { ...why, vips };
-  const names = [...new Set(why.vips.flatMap(({ backends }) => backends.map((one) => one.backend)))];
-  throw usage(`'${backend}' is not a backend of the running load balancer`, `one of ${names.join(', ')}`);
+  return { ...why, vips };
 }

@@ -60,10 +60,17 @@ it('gives programs the same in figures', () => {
   expect(backend!.decisions.at(-1)!.latency_ns).toBeCloseTo(1.26e6, -4);
 });
 
-it('refuses a backend that is not there, with those that are', () => {
-  expect(() => onlyOf(aWhy(), '10.0.0.99')).toThrow(
-    expect.objectContaining({ code: 'USAGE', hint: 'one of 10.0.0.11, 10.0.0.12, 10.0.0.13' }),
+it('refuses a backend that is not there, with the one that was probably meant', () => {
+  expect(() => onlyOf(aWhy(), '10.0.0.21')).toThrow(
+    expect.objectContaining({ code: 'USAGE', hint: 'did you mean 10.0.0.11?' }),
   );
+});
+
+it('tells of one vip, where several have the backend', () => {
+  const why = aWhy();
+  const both = { ...why, vips: [why.vips[0]!, { ...why.vips[0]!, vip: '10.0.0.1:443/tcp' }] };
+  expect(onlyOf(both, '10.0.0.12').vips).toHaveLength(2);
+  expect(onlyOf(both, '10.0.0.12', '10.0.0.1:443').vips.map(({ vip }) => vip)).toEqual(['10.0.0.1:443/tcp']);
 });
 
 it('prints no control characters of names', () => {
