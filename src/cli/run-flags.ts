@@ -20,6 +20,7 @@ import type { Fate } from '../datapath/datapath.ts';
 import { type DatapathName, datapaths } from '../datapath/open.ts';
 import { type CheckChoice, checkChoices, type HealthSettings } from '../health/settings.ts';
 import { type Cliff, cliffs } from '../latency/ensemble.ts';
+import { type TableMethod, tableMethods } from '../maglev/builder.ts';
 import { checkSize } from '../maglev/size.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../net/address.ts';
 import { formatDuration, type Ns, parseDuration } from '../units.ts';
@@ -40,6 +41,7 @@ export interface RunFlags {
   cliff?: Cliff;
   tick?: Ns;
   slots?: number;
+  table?: TableMethod;
   flows?: number;
   datapath?: DatapathName;
   answerArp?: boolean;
@@ -129,6 +131,11 @@ function addMeasureFlags(command: Command): void {
       `slots of each vip's Maglev table, a prime ${otherwise(defaults.slots)}`,
       (text) => parseNumber(text, '--slots'),
     )
+    .addOption(
+      new Option('--table <METHOD>', `how tables follow shares ${otherwise(defaults.table)}`).choices(
+        tableMethods,
+      ),
+    )
     .option('--flows <COUNT>', `flows that the table holds ${otherwise(defaults.flows)}`, (text) =>
       parseNumber(text, '--flows'),
     );
@@ -214,6 +221,7 @@ export function settingsOf(flags: RunFlags, warn?: (line: string) => void): Sett
     cliff: flags.cliff ?? base.cliff,
     tickNs: tick,
     slots,
+    table: flags.table ?? base.table,
     flows: flags.flows ?? base.flows,
     lostFlows: flags.lostFlows ?? base.lostFlows,
     ...(pin !== undefined && { pin }),

@@ -78,6 +78,7 @@ function toSettings(file: ConfigFile): Settings {
     cliff: file.ensemble.cliff,
     tickNs: file.tick,
     slots: file.slots,
+    table: file.table,
     flows: file.flows,
     lostFlows: file.lost_flows,
     ...(file.pin !== undefined && { pin: file.pin }),

@@ -4,6 +4,7 @@ import { datapaths } from '../datapath/open.ts';
 import { flowsMax } from '../datapath/xdp/setup.ts';
 import { inbandLimit } from '../generated/layout.ts';
 import { cliffs } from '../latency/ensemble.ts';
+import { tableMethods } from '../maglev/builder.ts';
 import { backendsMax, slotsMax, slotsPerBackendMin } from '../maglev/size.ts';
 import { healthSchema, poolHealthSchema } from './health-schema.ts';
 import { policySchema } from './policy-schema.ts';
@@ -154,6 +155,11 @@ export const configSchema = z.strictObject({
   slots: z.int().min(slotsPerBackendMin).max(slotsMax).default(defaults.slots).meta({
     description: "Slots of each vip's Maglev table: a prime, at least 10 for each backend and better 100.",
     flag: '--slots',
+  }),
+  table: z.enum(tableMethods).default(defaults.table).meta({
+    description:
+      'How tables follow shares: `minimal` moves the fewest slots; with `stateless` load balancers that see the same backends and shares hold the same table, as they must behind ECMP.',
+    flag: '--table',
   }),
   flows: z.int().min(1).max(flowsMax).default(defaults.flows).meta({
     description: 'Flows held without refusing one.',

@@ -6,6 +6,7 @@ import type { Fate } from '../datapath/datapath.ts';
 import type { DatapathName } from '../datapath/open.ts';
 import { type HealthSettings, healthDefault } from '../health/settings.ts';
 import { type Cliff, epochDefault, timeoutsDefault } from '../latency/ensemble.ts';
+import type { TableMethod } from '../maglev/builder.ts';
 import { slotsDefault } from '../maglev/size.ts';
 import type { Endpoint } from '../net/address.ts';
 import type { Ns } from '../units.ts';
@@ -60,6 +61,8 @@ export interface Settings {
   readonly cliff: Cliff;
   readonly tickNs: Ns;
   readonly slots: number;
+  /** How tables follow shares. */
+  readonly table: TableMethod;
   readonly flows: number;
   /** Of pools that do not say otherwise. */
   readonly lostFlows: Fate;
@@ -89,6 +92,7 @@ export const settingsDefault: Omit<Settings, 'interface' | 'vips'> = {
   cliff: 'damped',
   tickNs: tickNsMin,
   slots: slotsDefault,
+  table: 'minimal',
   flows: 1_000_000,
   lostFlows: 'keep',
   detach: false,

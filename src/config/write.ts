@@ -34,6 +34,7 @@ export function toDocument(settings: Settings): Record<string, unknown> {
     },
     tick: writeDuration(settings.tickNs),
     slots: settings.slots,
+    table: settings.table,
     flows: settings.flows,
     lost_flows: settings.lostFlows,
     ...(settings.pin !== undefined && { pin: settings.pin }),

@@ -14,6 +14,9 @@ import { watchedVips } from './watched.ts';
 
 /** How often checks of backends are looked after. */
 const healthNs = 10e6;
+/** Pools of more backends than this take a step of a slow start only so often. */
+const largePool = 100;
+const largeRampNs = 500e6;
 /** Changes of shares remembered for `/history`. */
 const historyMax = 4_096;
 /** Changes of shares are logged at most this often. */
@@ -54,6 +57,8 @@ export class Control {
   ticksLate = 0;
   lastTickNs = monotonicNs();
   readonly #log: Logger;
+  /** Services with backends whose health changed since the last tick. */
+  readonly #stale = new Set<Service>();
   readonly #fates = new Map<number, Fate>();
   #healthNs = Number.NEGATIVE_INFINITY;
   #shareLogNs = Number.NEGATIVE_INFINITY;
@@ -76,7 +81,10 @@ export class Control {
     });
     this.monitor.onChange = (number, health, gradual) => this.#healthChanged(number, health, gradual);
     this.#take(
-      settings.vips.map((vip, v) => new Service({ datapath, vip, placed: datapath.placed[v]!, overrides })),
+      settings.vips.map(
+        (vip, v) =>
+          new Service({ datapath, vip, placed: datapath.placed[v]!, overrides, method: settings.table }),
+      ),
     );
     this.poll();
     for (const service of this.services) this.#begin(service);
@@ -104,7 +112,7 @@ export class Control {
     const services = plan.vips.map((planned, v) => {
       const { vip, before, stays } = planned;
       if (!before || !stays) {
-        return new Service({ ...planned, datapath, placed: placed[v]!, overrides });
+        return new Service({ ...planned, datapath, placed: placed[v]!, overrides, method: settings.table });
       }
       before.settings = vip;
       return before;
@@ -136,6 +144,7 @@ export class Control {
       this.#healthNs = now;
       this.monitor.poll(now);
     }
+    if (this.#stale.size > 0) this.#refresh(now);
     for (const service of this.services) {
       if (service.isPending) continue;
       for (const windows of service.windows) for (const window of windows) window.update();
@@ -152,7 +161,7 @@ export class Control {
       // A pool whose policy acts on samples alone leaves them as they are.
       if (service.pool.policy.trigger === 'sample') for (const one of service.signals) one.update(now);
       const isNews = this.#lookAtObstacles(service);
-      if (!service.isPending && (isNews || service.pool.isRamping)) this.publish(service, now);
+      if (!service.isPending && (isNews || this.#isRampDue(service, now))) this.publish(service, now);
     }
   }
 
@@ -212,9 +221,27 @@ export class Control {
     const { service, index } = found;
     service.health[index] = health;
     service.pool.setHealthy(index, this.monitor.isUsable(number), gradual || service.joins[index]!);
-    if (service.isPending) return;
-    this.publish(service);
-    this.#fate(service);
+    this.#stale.add(service);
+  }
+
+  /** Brings up to date what checks changed, once for all backends of a service. */
+  #refresh(now: Ns): void {
+    for (const service of this.#stale) {
+      // One that is still to begin, or is no more, is not asked.
+      if (service.isPending || !this.services.includes(service)) continue;
+      this.publish(service, now);
+      this.#fate(service);
+    }
+    this.#stale.clear();
+  }
+
+  /** Whether a slow start is to go on: ten times a second, but large tables take longer to follow. */
+  #isRampDue(service: Service, now: Ns): boolean {
+    if (!service.pool.isRamping) return false;
+    const { length } = service.numbers;
+    if (now - service.rampedNs < (length > largePool ? largeRampNs : 0)) return false;
+    service.rampedNs = now;
+    return true;
   }
 
   /** True if packets can be sent to others than before. */

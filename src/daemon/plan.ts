@@ -3,7 +3,8 @@ import type { BackendSettings, Settings, VipSettings } from '../config/settings.
 import { policyDocument } from '../config/write.ts';
 import type { Policy } from '../control/policy.ts';
 import { makePolicy } from '../control/registry.ts';
-import { type Population, populate } from '../maglev/population.ts';
+import { prepareTable } from '../maglev/builder.ts';
+import type { Members } from '../maglev/population.ts';
 import { formatEndpoint } from '../net/address.ts';
 import type { Overrides } from './overrides.ts';
 import { effective, type Service } from './service.ts';
@@ -15,9 +16,9 @@ export interface PlannedVip {
   readonly before: Service | undefined;
   /** Whether that can go on. */
   readonly stays: boolean;
-  /** The policy and the table by weights of a service to be made. */
+  /** The policy of a service to be made, and what its tables are made from. */
   readonly policy: Policy | undefined;
-  readonly population: Population | undefined;
+  readonly prepared: Members | undefined;
 }
 
 /** What shall be served, in the order of the settings, and how much of it is new. */
@@ -45,13 +46,11 @@ export async function planOf(
   for (const vip of settings.vips) {
     const before = serving.get(formatEndpoint(vip.endpoint));
     const stays = before !== undefined && isServed(before, vip, overrides);
-    const population = stays
-      ? undefined
-      : tableOf(before, effective(vip, overrides), before?.population.owners.length ?? settings.slots);
-    vips.push({ vip, before, stays, policy: stays ? undefined : makePolicy(vip.policy), population });
+    const prepared = stays ? undefined : preparedFor(before, effective(vip, overrides), settings);
+    vips.push({ vip, before, stays, policy: stays ? undefined : makePolicy(vip.policy), prepared });
     await turns.next();
   }
-  return { vips, changes: changesOf(services, vips) };
+  return { vips, changes: changesOf(services, vips, overrides) };
 }
 
 /** Lets timers and sockets have their turn now and then. */
@@ -81,21 +80,24 @@ const sameText = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON
 const textOf = ({ name, weight, encapsulation = 'l2' }: BackendSettings): string =>
   `${name} ${weight} ${encapsulation}`;
 
-/** The table by weights, made unless the service before has the same. */
-function tableOf(
+/** What tables are made from, anew unless the service before has the same. */
+function preparedFor(
   before: Service | undefined,
   backends: readonly BackendSettings[],
-  slots: number,
-): Population {
-  const known = before?.population;
+  { slots, table: method }: Settings,
+): Members {
+  const known = before?.prepared;
   const isSame =
-    known?.owners.length === slots &&
-    known.names.length === backends.length &&
+    known?.names.length === backends.length &&
     backends.every(({ name, weight }, b) => known.names[b] === name && known.weights[b] === weight);
-  return isSame ? known : populate(backends, slots, 0);
+  return isSame ? known : prepareTable(backends, { slots: known?.slots ?? slots, method });
 }
 
-function changesOf(services: readonly Service[], vips: readonly PlannedVip[]): Plan['changes'] {
+function changesOf(
+  services: readonly Service[],
+  vips: readonly PlannedVip[],
+  overrides: Overrides,
+): Plan['changes'] {
   const ofVips = { added: 0, removed: 0, changed: 0, unchanged: 0 };
   const ofBackends = { ...ofVips };
   const left = new Set(services);
@@ -103,7 +105,7 @@ function changesOf(services: readonly Service[], vips: readonly PlannedVip[]): P
     if (before) left.delete(before);
     ofVips[!before ? 'added' : stays ? 'unchanged' : 'changed']++;
     const old = new Map(before?.pool.backends.map((one) => [one.name, textOf(one)]));
-    for (const backend of vip.backends) {
+    for (const backend of effective(vip, overrides)) {
       const was = old.get(backend.name);
       old.delete(backend.name);
       ofBackends[was === undefined ? 'added' : was === textOf(backend) ? 'unchanged' : 'changed']++;

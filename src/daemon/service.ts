@@ -7,7 +7,8 @@ import { makePolicy } from '../control/registry.ts';
 import type { Datapath, LiveWindow, PlacedVip } from '../datapath/datapath.ts';
 import type { BackendHealth } from '../health/health.ts';
 import { type BackendSignals, noSignals } from '../latency/signals.ts';
-import { type Population, populate } from '../maglev/population.ts';
+import { prepareTable, type TableMethod } from '../maglev/builder.ts';
+import type { Members } from '../maglev/population.ts';
 import { type Endpoint, formatEndpoint } from '../net/address.ts';
 import { ns } from '../units.ts';
 import { carriedShares, countedShares } from './initial-shares.ts';
@@ -28,8 +29,9 @@ export interface ServiceParts {
   readonly vip: VipSettings;
   readonly placed: PlacedVip;
   readonly overrides: Overrides;
-  /** The table by weights, made beforehand. */
-  readonly population?: Population | undefined;
+  /** How its table follows shares, and what of it was made beforehand. */
+  readonly method: TableMethod;
+  readonly prepared?: Members | undefined;
   /** Its own, made beforehand. */
   readonly policy?: Policy | undefined;
   /** What served the vip until now. */
@@ -69,19 +71,21 @@ export class Service implements ServiceView {
   readonly isAdopted: readonly boolean[];
   /** Per backend, whether it is new beside others that run: it is to begin gently. */
   readonly joins: readonly boolean[];
-  /** The table by weights. */
-  readonly population: Population;
+  /** What its tables are made from. */
+  readonly prepared: Members;
   settings: VipSettings;
   generation = 0;
   slotsMoved = 0;
   /** Whether its table is still to be written for the first time; nothing is decided until then. */
   isPending = true;
+  /** When a slow start last went on. */
+  rampedNs = Number.NEGATIVE_INFINITY;
   /** Whether `/history` knows its backends. */
   isNoted = false;
 
   /** @throws InbandError `USAGE` for settings of a policy that are out of range */
   constructor(parts: ServiceParts) {
-    const { datapath, vip, placed, overrides, before } = parts;
+    const { datapath, vip, placed, overrides, method, before } = parts;
     this.settings = vip;
     this.vip = vip.endpoint;
     this.name = formatEndpoint(vip.endpoint);
@@ -105,8 +109,8 @@ export class Service implements ServiceView {
     this.joins = earlier.map((was) => before !== undefined && was < 0);
     // A datapath that was running has tables of the size that they have.
     const slots = datapath.slots(placed.vip).length;
-    const known = parts.population?.owners.length === slots ? parts.population : undefined;
-    this.population = known ?? populate(backends, slots, 0);
+    const known = parts.prepared?.slots === slots ? parts.prepared : undefined;
+    this.prepared = known ?? prepareTable(backends, { slots, method });
     const weights = backends.map(({ weight }) => weight);
     this.pool = new Pool({
       policy: parts.policy ?? makePolicy(vip.policy),
@@ -114,7 +118,7 @@ export class Service implements ServiceView {
       kinds,
       windows: this.windows,
       signals: this.signals,
-      table: { slots, numbers, population: this.population },
+      table: { slots, numbers, method, prepared: this.prepared },
       slowStartNs: vip.health.slowStartNs,
       ...(before && {
         shares: carriedShares(weights, earlier, before.pool),

@@ -29,7 +29,7 @@ export function statusOf(control: Control, { startedAt, pinned }: ProcessFacts) 
     vips: services.map((service) => ({
       vip: service.name,
       policy: service.pool.policy.name,
-      slots: service.population.owners.length,
+      slots: service.prepared.slots,
       generation: service.generation,
       slots_moved: service.slotsMoved,
       backends: service.pool.backends.map(({ name: backend }, b) => ({

@@ -1,6 +1,6 @@
 import { InbandError } from '../errors.ts';
 import { MinimalBuilder } from './minimal.ts';
-import { type MaglevBackend, type Population, populate } from './population.ts';
+import { fill, type MaglevBackend, type Members, membersOf, type Population } from './population.ts';
 import { type SlotTable, slotNumbers, type TableBuilder } from './shares.ts';
 import { slotsDefault } from './size.ts';
 import { StatelessBuilder } from './stateless.ts';
@@ -8,10 +8,9 @@ import { StatelessBuilder } from './stateless.ts';
 export type { MaglevBackend } from './population.ts';
 export type { SlotTable, TableBuilder } from './shares.ts';
 
-const builders = { stateless: StatelessBuilder, minimal: MinimalBuilder } as const;
-
 /** How a table follows shares: see {@link StatelessBuilder} and {@link MinimalBuilder}. */
-export type TableMethod = keyof typeof builders;
+export const tableMethods = ['stateless', 'minimal'] as const;
+export type TableMethod = (typeof tableMethods)[number];
 
 export interface TableOptions {
   /** Slots of the table: a prime, at least 10 and at most 1,048,583 and at least ten per backend. Default 65,537. */
@@ -26,27 +25,43 @@ export interface TableOptions {
   readonly method?: TableMethod;
   /** What a slot holds for each backend, in their order: each 0 to 65,534 and given once. Default their indices. */
   readonly numbers?: ArrayLike<number>;
-  /** The table by weights of the same backends, slots and seed, where it was made beforehand. */
-  readonly population?: Population;
+  /** What `prepareTable` made of the same backends, slots, seed and method. */
+  readonly prepared?: Members | Population;
 }
 
 /**
  * Makes the builder of one pool's tables. A changed set of backends, or changed weights, is a new builder.
- * @throws InbandError `CONFIG_INVALID` as {@link populate} does, `USAGE` for an unknown method or wrong numbers.
+ * @throws InbandError `CONFIG_INVALID` as {@link membersOf} does, `USAGE` for an unknown method or wrong numbers.
  */
 export function createTableBuilder(
   backends: readonly MaglevBackend[],
   options: TableOptions = {},
 ): TableBuilder {
-  const { slots = slotsDefault, seed = 0, method = 'stateless', numbers } = options;
-  if (!Object.hasOwn(builders, method)) {
+  const { seed = 0, method = 'stateless' } = options;
+  const { prepared = prepareTable(backends, options) } = options;
+  const numbers = slotNumbers(backends.length, options.numbers);
+  if (method === 'minimal') return new MinimalBuilder(prepared, numbers, seed);
+  return new StatelessBuilder(isFilled(prepared) ? prepared : fill(prepared, seed), numbers);
+}
+
+/**
+ * Does beforehand what takes time: a table of 65,537 slots by weights, some milliseconds; `minimal` needs none.
+ * @throws InbandError as `createTableBuilder` does
+ */
+export function prepareTable(
+  backends: readonly MaglevBackend[],
+  { slots = slotsDefault, seed = 0, method = 'stateless' }: TableOptions = {},
+): Members | Population {
+  if (!tableMethods.includes(method)) {
     throw new InbandError('USAGE', `there is no table method '${method}'`, {
-      hint: `give one of: ${Object.keys(builders).join(', ')}`,
+      hint: `give one of: ${tableMethods.join(', ')}`,
     });
   }
-  const { population = populate(backends, slots, seed) } = options;
-  return new builders[method](population, slotNumbers(backends.length, numbers));
+  const members = membersOf(backends, slots);
+  return method === 'minimal' ? members : fill(members, seed);
 }
+
+const isFilled = (members: Members | Population): members is Population => 'owners' in members;
 
 /** A table together with the names that its indices stand for. */
 export interface NamedTable {

@@ -1,5 +1,5 @@
-import type { Population } from './population.ts';
-import { populationBytes, ShareQuotas, type SlotTable, type TableBuilder } from './shares.ts';
+import { fill, type Members } from './population.ts';
+import { memberBytes, ShareQuotas, type SlotTable, type TableBuilder } from './shares.ts';
 
 /** Index where a number is of no backend of the pool; no pool has so many. */
 const nobody = 0xffff;
@@ -15,33 +15,38 @@ const nobody = 0xffff;
 export class MinimalBuilder implements TableBuilder {
   readonly names: readonly string[];
   readonly slots: number;
-  readonly #population: Population;
+  readonly #members: Members;
+  readonly #seed: number;
   readonly #numbers: Uint16Array;
   /** Index of the backend of each number. */
   readonly #indices: Uint16Array;
   readonly #quotas: ShareQuotas;
   readonly #surplus: Int32Array;
 
-  /** @param numbers what a slot holds for each backend */
-  constructor(population: Population, numbers: Uint16Array) {
-    this.names = population.names;
-    this.slots = population.owners.length;
-    this.#population = population;
+  /**
+   * @param numbers what a slot holds for each backend
+   * @param seed of the permutations of `createTable`
+   */
+  constructor(members: Members, numbers: Uint16Array, seed: number) {
+    this.names = members.names;
+    this.slots = members.slots;
+    this.#members = members;
+    this.#seed = seed;
     this.#numbers = numbers;
     this.#indices = new Uint16Array(numbers.reduce((most, number) => Math.max(most, number), 0) + 1).fill(
       nobody,
     );
     for (const [index, number] of numbers.entries()) this.#indices[number] = index;
-    this.#quotas = new ShareQuotas(population);
-    this.#surplus = new Int32Array(population.names.length);
+    this.#quotas = new ShareQuotas(members);
+    this.#surplus = new Int32Array(members.names.length);
   }
 
   get memoryBytes(): number {
-    return populationBytes(this.#population) + this.#quotas.memoryBytes + this.#surplus.byteLength;
+    return memberBytes(this.#members) + this.#quotas.memoryBytes + this.#surplus.byteLength;
   }
 
   createTable(): Uint16Array {
-    return this.#population.owners.map((owner) => this.#numbers[owner]!);
+    return fill(this.#members, this.#seed).owners.map((owner) => this.#numbers[owner]!);
   }
 
   build(shares: Float64Array, table: SlotTable): number {
@@ -64,7 +69,7 @@ export class MinimalBuilder implements TableBuilder {
   #move(table: SlotTable, moves: number): void {
     const surplus = this.#surplus;
     const indices = this.#indices;
-    const { order } = this.#population;
+    const { order } = this.#members;
     let receiver = 0;
     let left = moves;
     for (let slot = 0; left > 0; slot++) {

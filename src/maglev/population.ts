@@ -19,12 +19,18 @@ export interface Permutation {
   readonly skip: number;
 }
 
-/** A table by configured weights, and how it came about. Backends are named by index in the list given. */
-export interface Population {
+/** The backends of a pool, checked. They are named by index in the list given. */
+export interface Members {
   readonly names: readonly string[];
   readonly weights: Float64Array;
   /** Backend indices sorted by name, so that the order of configuration does not matter. */
   readonly order: Uint16Array;
+  /** Slots of the table. */
+  readonly slots: number;
+}
+
+/** A table by configured weights, and how it came about. */
+export interface Population extends Members {
   /** Backend index of each slot. */
   readonly owners: Uint16Array;
   /** Slots grouped by backend, in the order in which each backend took its own. */
@@ -45,13 +51,11 @@ export function permutationOf(name: string, slots: number, seed: number): Permut
 }
 
 /**
- * Fills a table by weights: backends take turns in the order of their names, each takes the first slot of its
- * permutation that is still free, until it holds its quota. Heavier backends take more turns in a round.
- * Slot counts are the weights' ratios rounded by less than one slot.
+ * Checks the backends of a pool.
  * @throws InbandError `CONFIG_INVALID` for names that are not unique, weights that are no finite numbers of 0 or
  * more or all 0, and sizes outside the limits of `size.ts`.
  */
-export function populate(backends: readonly MaglevBackend[], slots: number, seed: number): Population {
+export function membersOf(backends: readonly MaglevBackend[], slots: number): Members {
   checkSize(slots, backends.length);
   const names = backends.map(({ name }) => name);
   checkUnique(names);
@@ -63,9 +67,24 @@ export function populate(backends: readonly MaglevBackend[], slots: number, seed
     });
   }
   const order = Uint16Array.from(names, (_, index) => index).sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
+  return { names, weights, order, slots };
+}
+
+/** As `fill` of checked backends. @throws InbandError as `membersOf` does */
+export function populate(backends: readonly MaglevBackend[], slots: number, seed: number): Population {
+  return fill(membersOf(backends, slots), seed);
+}
+
+/**
+ * Fills a table by weights: backends take turns in the order of their names, each takes the first slot of its
+ * permutation that is still free, until it holds its quota. Heavier backends take more turns in a round.
+ * Slot counts are the weights' ratios rounded by less than one slot.
+ */
+export function fill(members: Members, seed: number): Population {
+  const { names, weights, order, slots } = members;
   const quotas = new Quotas(slots, order).fill(weights);
   const permutations = names.map((name) => permutationOf(name, slots, seed));
-  return { names, weights, order, ...takeTurns(permutations, quotas, order, slots) };
+  return { ...members, ...takeTurns(permutations, quotas, order, slots) };
 }
 
 function checkUnique(names: readonly string[]): void {

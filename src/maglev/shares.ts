@@ -1,5 +1,5 @@
 import { InbandError } from '../errors.ts';
-import type { Population } from './population.ts';
+import type { Members } from './population.ts';
 import { checkParts, Quotas } from './quota.ts';
 
 /**
@@ -35,23 +35,23 @@ export interface TableBuilder {
 
 /** What both methods share: from validated shares to slots per backend. */
 export class ShareQuotas {
-  readonly #population: Population;
+  readonly #members: Members;
   readonly #quotas: Quotas;
   readonly #effective: Float64Array;
 
-  constructor(population: Population) {
-    this.#population = population;
-    this.#quotas = new Quotas(population.owners.length, population.order);
-    this.#effective = new Float64Array(population.names.length);
+  constructor(members: Members) {
+    this.#members = members;
+    this.#quotas = new Quotas(members.slots, members.order);
+    this.#effective = new Float64Array(members.names.length);
   }
 
   /** Slots per backend, valid until the next call. The rules and errors of {@link TableBuilder}. */
   fill(shares: Float64Array, table: SlotTable): Uint32Array {
-    const { names, weights, owners } = this.#population;
-    if (shares.length !== names.length || table.length !== owners.length) {
+    const { names, weights, slots } = this.#members;
+    if (shares.length !== names.length || table.length !== slots) {
       throw new InbandError(
         'USAGE',
-        `${shares.length} shares and ${table.length} slots for ${names.length} backends and ${owners.length} slots`,
+        `${shares.length} shares and ${table.length} slots for ${names.length} backends and ${slots} slots`,
         { hint: 'give one share per backend, and a table from createTable or of the same length' },
       );
     }
@@ -90,7 +90,10 @@ export function slotNumbers(count: number, numbers?: ArrayLike<number>): Uint16A
   });
 }
 
-/** Bytes of the typed arrays of a population. */
-export function populationBytes({ weights, order, owners, taken, starts }: Population): number {
-  return [weights, order, owners, taken, starts].reduce((sum, array) => sum + array.byteLength, 0);
+/** Bytes of the typed arrays of a pool's members, and of their table by weights where that is known. */
+export function memberBytes(members: Members): number {
+  return Object.values(members).reduce(
+    (sum, value) => sum + (ArrayBuffer.isView(value) ? value.byteLength : 0),
+    0,
+  );
 }

@@ -1,6 +1,6 @@
 import { avalanche, hashName } from './hash.ts';
 import type { Population } from './population.ts';
-import { populationBytes, ShareQuotas, type SlotTable, type TableBuilder } from './shares.ts';
+import { memberBytes, ShareQuotas, type SlotTable, type TableBuilder } from './shares.ts';
 
 const trieSalt = 0x74726965;
 
@@ -36,7 +36,7 @@ export class StatelessBuilder implements TableBuilder {
   /** @param numbers what a slot holds for each backend */
   constructor(population: Population, numbers: Uint16Array) {
     this.names = population.names;
-    this.slots = population.owners.length;
+    this.slots = population.slots;
     this.#population = population;
     this.#numbers = numbers;
     this.#quotas = new ShareQuotas(population);
@@ -54,7 +54,7 @@ export class StatelessBuilder implements TableBuilder {
   get memoryBytes(): number {
     const own = [this.#keys, this.#leaves, this.#next, this.#spilled, this.#ranks, this.#dealt];
     const ownBytes = own.reduce((sum, array) => sum + array.byteLength, 0);
-    return populationBytes(this.#population) + this.#quotas.memoryBytes + ownBytes;
+    return memberBytes(this.#population) + this.#quotas.memoryBytes + ownBytes;
   }
 
   createTable(): Uint16Array {

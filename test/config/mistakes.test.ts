@@ -339,7 +339,7 @@ describe('each mistake has one message, with its place and what would be right',
     [
       'a key that there is not',
       and('frobnicate: {}'),
-      '10:1: frobnicate: unknown key; there is interface, datapath, answer_arp, vips, pools, policy, health, estimator, ensemble, lost_flows, tick, slots, flows, pin, detach, state, admin, log, user',
+      '10:1: frobnicate: unknown key; there is interface, datapath, answer_arp, vips, pools, policy, health, estimator, ensemble, lost_flows, tick, slots, table, flows, pin, detach, state, admin, log, user',
     ],
     ['a tab', and('log:\n\tlevel: info'), '11:1: not YAML: indented by a tab; use spaces'],
   ])('%s', (_what, text, line) => {

@@ -41,6 +41,7 @@ describe('settings', () => {
       cliff: 'damped',
       tickNs: 1e6,
       slots: 65_537,
+      table: 'minimal',
       flows: 1_000_000,
       lostFlows: 'keep',
       detach: false,
