@@ -7,7 +7,7 @@ import {
   inbandSignals,
   inbandTraffic,
 } from '../../generated/layout.ts';
-import { LiveBins } from '../../latency/bins.ts';
+import { LiveBins, readU64 } from '../../latency/bins.ts';
 import { type BackendSignals, noSignals } from '../../latency/signals.ts';
 import { WheelSignals } from '../../latency/wheel-signals.ts';
 import type { Fate } from '../datapath.ts';
@@ -104,7 +104,10 @@ export class BackendMemory {
   histogram(backend: number, kind: number): LiveBins {
     const stride = inbandHistogram.size / 4;
     const starts = this.#cells(backend, this.rows).map((cell) => (cell * this.#kinds + kind) * stride);
-    return new LiveBins(this.#histograms, starts);
+    // Samples are of CPUs; the sweep's row has some only if they were carried there from a map of another size.
+    const last = starts.at(-1)! + inbandHistogram.fields.count.offset / 4;
+    const rows = readU64(this.#histograms, last) > 0 ? this.rows : this.rows - 1;
+    return new LiveBins(this.#histograms, starts.slice(0, rows));
   }
 
   /** What packets tell of a backend beside latencies; all zero where no vip is measured by `auto`. */
