@@ -1,5 +1,6 @@
 import type { PolicyChoice } from '../control/registry.ts';
 import { createTableBuilder, disruption } from '../maglev/builder.ts';
+import { noBackend } from '../maglev/shares.ts';
 import { formatEndpoint } from '../net/address.ts';
 import { healthDocument } from './health-schema.ts';
 import type { BackendSettings, Settings, VipSettings } from './settings.ts';
@@ -66,7 +67,7 @@ export interface Flows {
 }
 
 /**
- * What `after` changes in `before`, in slots of tables by weight.
+ * What `after` changes in `before`, in slots of tables by weight that follow each other as `after` says.
  * @throws InbandError `CONFIG_INVALID` for settings of which no table can be made
  */
 export function difference(before: Settings, after: Settings, flowsOf: FlowsOf = () => null): Difference {
@@ -77,8 +78,8 @@ export function difference(before: Settings, after: Settings, flowsOf: FlowsOf =
     return !isSame(old.get(name), next.get(name)) || before.slots !== after.slots;
   });
   const vips = changed.map((name) => {
-    const was = side(old.get(name), before.slots);
-    const will = side(next.get(name), after.slots, was);
+    const was = side(old.get(name), before);
+    const will = side(next.get(name), after, was);
     return vipChange(name, was, will, (backend) => flowsOf(name, backend));
   });
   return { vips, vips_unchanged: names.length - changed.length, settings: settingChanges(before, after) };
@@ -110,15 +111,25 @@ const poolDocument = ({ health, lostFlows }: Pick<VipSettings, 'health' | 'lostF
   lost_flows: lostFlows,
 });
 
-/** @param known a side whose table is the same if it is of the same backends */
-function side(vip: VipSettings | undefined, slots: number, known?: Side): Side {
+/** @param known the side before: its table is the same if it is of the same backends, or what slots move from */
+function side(vip: VipSettings | undefined, { slots, table: method }: TableSettings, known?: Side): Side {
   if (!vip) return { vip, backends: [], table: new Uint16Array(0) };
   const { backends } = vip;
   if (known?.table.length === slots && JSON.stringify(known.backends) === JSON.stringify(backends)) {
     return { vip, backends, table: known.table };
   }
-  return { vip, backends, table: createTableBuilder(backends, { slots }).createTable() };
+  const builder = createTableBuilder(backends, { slots, method });
+  if (method === 'stateless' || !known?.vip || known.table.length !== slots) {
+    return { vip, backends, table: builder.createTable() };
+  }
+  const places = known.backends.map(({ name }) => backends.findIndex((backend) => backend.name === name));
+  const table = known.table.map((backend) => (places[backend]! < 0 ? noBackend : places[backend]!));
+  const weights = Float64Array.from(backends, ({ weight }) => weight);
+  builder.build(weights, table);
+  return { vip, backends, table };
 }
+
+type TableSettings = Pick<Settings, 'slots' | 'table'>;
 
 function vipChange(
   name: string,
