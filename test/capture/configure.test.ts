@@ -3,7 +3,12 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CaptureDatapath } from '../../src/datapath/capture/datapath.ts';
-import { type DatapathVip, type FlowRecord, noBackend } from '../../src/datapath/datapath.ts';
+import {
+  type DatapathOptions,
+  type DatapathVip,
+  type FlowRecord,
+  noBackend,
+} from '../../src/datapath/datapath.ts';
 import { interfaces } from '../../src/datapath/xdp/neighbours.ts';
 import { labProgram } from '../../src/lab/requirements.ts';
 import { epochDefault, timeoutsDefault } from '../../src/latency/ensemble.ts';
@@ -29,7 +34,7 @@ const vip = (last: number, backends: readonly number[], rest: Partial<DatapathVi
 });
 
 /** A load balancer on `lb0` with backends 10.9.0.11 to 10.9.0.19 in its segment, and what sends to it. */
-function aDatapath(vips: readonly DatapathVip[]) {
+function aDatapath(vips: readonly DatapathVip[], options: Partial<DatapathOptions> = {}) {
   const { peer } = enterLab();
   ip('address', 'add', `${source}/24`, 'dev', 'lb0');
   // The ring then has room for all that a test sends.
@@ -40,6 +45,7 @@ function aDatapath(vips: readonly DatapathVip[]) {
   const datapath = CaptureDatapath.open({
     ...{ interface: 'lb0', vips, slots: 251, flows: 65_536 },
     ...{ timeoutsNs: timeoutsDefault, epochNs: epochDefault, cliff: 'smooth' },
+    ...options,
   });
   onTestFinished(() => datapath.close());
   const polling = setInterval(() => datapath.poll(), 20);
@@ -63,7 +69,16 @@ function aDatapath(vips: readonly DatapathVip[]) {
     Object.fromEntries(Object.entries(datapath.packets()).filter(([, count]) => count > 0));
   /** Frames that left towards backends, as the other end of the link has them. */
   const arrived = (): number => ipJson('-n', peer, '-s', 'link', 'show', 'peer0')[0].stats64.rx.packets;
-  return { datapath, send, publish, counted, arrived, mac, peer };
+  /** Puts frames on the wire to the load balancer. */
+  const put = async (...frames: Uint8Array[]) => {
+    const program = new URL('odd-frames.mjs', import.meta.url).pathname;
+    const child = spawn('ip', ['netns', 'exec', peer, process.execPath, program, 'peer0'], {
+      stdio: ['pipe', 'inherit', 'inherit'],
+    });
+    child.stdin.end(frames.map((frame) => Buffer.from(frame).toString('hex')).join('\n'));
+    expect(await once(child, 'close')).toEqual([0, null]);
+  };
+  return { datapath, send, publish, counted, arrived, mac, put };
 }
 
 describe('a datapath that captures', () => {
@@ -164,7 +179,7 @@ describe('a datapath that captures', () => {
   });
 
   test('sends probes to backends, and hears their replies', async () => {
-    const { datapath, publish, counted, arrived, mac, peer } = aDatapath([vip(1, [11])]);
+    const { datapath, publish, counted, arrived, mac, put } = aDatapath([vip(1, [11])]);
     publish(0, 0);
     const replies: Buffer[] = [];
     const from = { address: address(source), portFirst: 61_000, portLast: 61_001 };
@@ -182,14 +197,35 @@ describe('a datapath that captures', () => {
         ...{ src: address('10.0.0.1'), dst: address(source), tcp: { srcPort, dstPort, flags: 0x12 } },
       });
     const frames = [answer(80, 61_001), answer(80, 61_002), answer(81, 61_001)];
-    const program = new URL('odd-frames.mjs', import.meta.url).pathname;
-    const child = spawn('ip', ['netns', 'exec', peer, process.execPath, program, 'peer0'], {
-      stdio: ['pipe', 'inherit', 'inherit'],
-    });
-    child.stdin.end(frames.map((frame) => Buffer.from(frame).toString('hex')).join('\n'));
-    expect(await once(child, 'close')).toEqual([0, null]);
+    await put(...frames);
     await vi.waitFor(() => expect(counted()).toEqual({ probe: 1, not_vip: 1 }));
     expect(replies).toEqual([Buffer.from(frames[0]!.subarray(14))]);
+  });
+
+  test('answers ARP for vips as they come and go', async () => {
+    const { datapath, counted, put } = aDatapath([vip(1, [11])], { answerArp: true });
+    const asked = [1, 2, 3].map((last) =>
+      Uint8Array.of(
+        ...[255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 9, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1],
+        ...[2, 0, 0, 0, 0, 9, 10, 0, 0, 9, 0, 0, 0, 0, 0, 0, 10, 0, 0, last],
+      ),
+    );
+    const answered = (count: number) => vi.waitFor(() => expect(counted()).toEqual({ arp_answered: count }));
+    await put(...asked);
+    await answered(1);
+    datapath.configure([vip(1, [11]), vip(3, [11])]);
+    await put(...asked);
+    await answered(3);
+    datapath.configure([vip(3, [11])]);
+    // That nothing holds the vip any more is found out by and by.
+    await vi.waitFor(
+      async () => {
+        const { arp_answered } = datapath.packets();
+        await put(...asked);
+        await vi.waitFor(() => expect(datapath.packets().arp_answered).toBe(arp_answered! + 1));
+      },
+      { timeout: 10_000 },
+    );
   });
 
   test('refuses what it cannot do, and goes on as before', async () => {
