@@ -324,6 +324,18 @@ describe('a datapath', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
+  test('stays in the mode that it was started in', () => {
+    enterLab();
+    ip('link', 'set', 'lo', 'up');
+    const onLoopback = { ...options(pinDirectory()), interface: 'lo' };
+    const first = XdpDatapath.open(onLoopback);
+    expect(first).toMatchObject({ mode: 'generic', reason: expect.stringContaining('no native XDP') });
+    first.close();
+    const next = XdpDatapath.open(onLoopback);
+    expect(next).toMatchObject({ adopted: true, mode: 'generic', reason: 'it was started in generic mode' });
+    next.detach();
+  });
+
   test('is adopted under the name that its interface has got', () => {
     enterLab();
     const directory = pinDirectoryOf('lb0');

@@ -77,7 +77,7 @@ function takeOver(running: Running, options: XdpProgramOptions, target: Interfac
     removeGeneration(directory, generation);
     program.configure(inheritance.options.vips);
     const mode = (hookHolder(target)?.mode ?? 'native') as XdpMode;
-    const reason = mode === 'native' ? '' : 'as it ran before';
+    const reason = mode === 'native' ? '' : `it was started in ${mode} mode`;
     return { program, attachment: { mode, reason }, adopted: true, notices: inheritance.notices };
   } catch (error) {
     if (!program?.link) removeGeneration(directory, generation + 1);
