@@ -82,7 +82,9 @@ export interface TopDrop {
 }
 
 export interface TopDecision {
+  /** Times of its first and its last step. */
   readonly from: string;
+  readonly until: string;
   readonly vip: string;
   readonly backend: string;
   readonly steps: number;
@@ -117,11 +119,12 @@ export function topView(feed: TopFeed): TopView | undefined {
     ticks_late_per_s: span.rate(({ ticksLate }) => ticksLate),
     vips: about.vips.map((vip, v) => topVip(vip, v, frames, span)),
     drops: drops(last, span),
-    decisions: decisions.slice(0, decisionsMax).flatMap(({ vip, backend, from, steps, text }) => {
+    decisions: decisions.slice(0, decisionsMax).flatMap(({ vip, backend, steps, text, ...at }) => {
       const of = about.vips[vip];
       const name = of?.backends[backend]?.name;
       if (of === undefined || name === undefined) return [];
-      return [{ from: new Date(from * 1e3).toISOString(), vip: of.vip, backend: name, steps, text }];
+      const [from, until] = [at.from, at.until].map((seconds) => new Date(seconds * 1e3).toISOString());
+      return [{ from: from!, until: until!, vip: of.vip, backend: name, steps, text }];
     }),
   };
 }

@@ -146,12 +146,12 @@ const sharePattern = /^(.*) -> share (\S+) -> (\S+)$/;
 
 /** When, whose share became what, and why; the vip where there are several and there is room. */
 function decisionLine(
-  { from, vip, backend, steps, text }: TopDecision,
+  { until, vip, backend, steps, text }: TopDecision,
   hasVip: boolean,
   width: number,
   paint: Paint,
 ): string {
-  const time = from.slice(11, 19);
+  const time = until.slice(11, 19);
   const [, why = text, before, after] = sharePattern.exec(text) ?? [];
   const share = before === undefined ? '' : `${before} -> ${after}  `;
   const lasting = steps > 1 ? ` (${steps} steps)` : '';

@@ -224,7 +224,7 @@ describe('a frame of top', () => {
         '10.0.0.12  up     ━━━━━━━━  50%     20   2000      1  200us    2ms            ▅▅',
         '',
         'Decisions',
-        '12:00:00  10.0.0.12  0.500 -> 0.100  request p50 2ms vs pool 1ms over 1s, 100 s…',
+        '12:00:01  10.0.0.12  0.500 -> 0.100  request p50 2ms vs pool 1ms over 1s, 100 s…',
         'Dropped  no_backend 50, 5/s  others: not_vip 7',
         'q quit  space pause  v vip  ↑↓ scroll  sort: n name  s share  f flows  p packet…',
       ].join('\n'),

@@ -528,7 +528,7 @@ function showDecisions(state: State): void {
   const own = state.decisions.filter(({ vip }) => vip === state.vip).slice(0, 30);
   const items = own.map(({ backend, from, until, steps, text }) => {
     const item = element(state, 'li', '');
-    const time = element(state, 'time', timeText(from));
+    const time = element(state, 'time', timeText(until));
     const name = element(state, 'b', backends[backend]!.name);
     const lasting = steps > 1 ? ` (${steps} steps in ${(until - from).toFixed(1)} s)` : '';
     item.append(time, ' ', name, ` ${text}${lasting}`);

@@ -106,10 +106,10 @@ const columns = [
   'samples/s',
   'packets/s',
   'flows/s',
-  'flows held',
+  'held',
   'in flight',
   'oldest',
-  'retransmits',
+  'resent',
 ];
 
 const heads = (names: readonly string[]): Html[] => names.map((name) => html`<th scope="col">${name}</th>`);
