@@ -25,7 +25,7 @@ function callsIn(text: string): string[] {
 
 /** What is wrong with a call: a command or an option that there is not. */
 function complaintsAbout(call: string): string[] {
-  const words = call.split(/\s+/).map((word) => word.replace(/[\],.:]+$/, '').replace(/^\[/, ''));
+  const words = call.split(/\s+/).map((word) => word.replace(/[\],.:\\]+$/, '').replace(/^\[/, ''));
   if (words[0]!.startsWith('-')) return [];
   let command = commands.find(({ path }) => path.length === 2 && path[1] === words[0]);
   // `inband lab up|down` stands for several.
