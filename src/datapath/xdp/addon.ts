@@ -147,7 +147,7 @@ export function addon(): Addon {
   const path = `${nativeDirectory}inband.node`;
   if (!existsSync(path)) {
     throw new InbandError('NATIVE_MISSING', 'the native part of inband is not built', {
-      hint: 'run `node native/build.mjs` in the package: it says what it lacks',
+      hint: '`inband doctor` names the command that builds it, and what that needs',
     });
   }
   try {
@@ -157,7 +157,7 @@ export function addon(): Addon {
       'NATIVE_MISSING',
       `the native part of inband does not load: ${(cause as Error).message}`,
       {
-        hint: 'install the libbpf library it was built with, or build it again: node native/build.mjs',
+        hint: 'install the libbpf library it was built with, or build it again by the command that `inband doctor` names',
         cause,
       },
     );
