@@ -2,6 +2,7 @@ import type { Address, Endpoint } from '../net/address.ts';
 import { checksumAdd, checksumFinish } from '../net/checksum.ts';
 import { ipProtoTcp, ipProtoUdp } from '../net/constants.ts';
 import { type Packet, tcpSyn } from '../net/packet.ts';
+import { put16, put32 } from '../net/put.ts';
 
 /** Hops that a check may take. */
 const hopLimit = 64;
@@ -111,14 +112,4 @@ function transportChecksum(packet: Uint8Array, { vip }: Path, proto: number, at:
   const addresses = vip.address.family === 4 ? 12 : 8;
   const sum = checksumAdd(proto + packet.length - at, packet, addresses, at);
   return checksumFinish(checksumAdd(sum, packet, at));
-}
-
-function put16(packet: Uint8Array, at: number, value: number): void {
-  packet[at] = value >> 8;
-  packet[at + 1] = value;
-}
-
-function put32(packet: Uint8Array, at: number, value: number): void {
-  put16(packet, at, value >>> 16);
-  put16(packet, at + 2, value);
 }

@@ -1,4 +1,5 @@
 import { checksumAdd, checksumFinish } from './checksum.ts';
+import { put16, put32 } from './put.ts';
 
 /** Size of the outer header: IPv4 without options. */
 export const ipipHeaderBytes = 20;
@@ -43,14 +44,4 @@ export function writeIpipHeader(
   put32(data, at + sourceAt, source);
   put32(data, at + destinationAt, destination);
   put16(data, at + checksumAt, checksumFinish(checksumAdd(0, data, at, inner)));
-}
-
-function put16(data: Uint8Array, at: number, value: number): void {
-  data[at] = value >> 8;
-  data[at + 1] = value;
-}
-
-function put32(data: Uint8Array, at: number, value: number): void {
-  put16(data, at, value >>> 16);
-  put16(data, at + 2, value);
 }

@@ -1,6 +1,7 @@
 import { checksumAdd, checksumFinish } from './checksum.ts';
 import { ipProtoTcp } from './constants.ts';
 import { type Packet, tcpAck, tcpFin, tcpRst } from './packet.ts';
+import { put16, put32 } from './put.ts';
 
 const macBytes = 6;
 const ipv4Bytes = 20;
@@ -75,14 +76,4 @@ function writeTcp(frame: Uint8Array, at: number, packet: Packet): void {
   frame[at + 13] = isAck ? tcpRst : tcpRst | tcpAck;
   put32(frame, at + 14, 0);
   put16(frame, at + 18, 0);
-}
-
-function put16(data: Uint8Array, at: number, value: number): void {
-  data[at] = value >> 8;
-  data[at + 1] = value;
-}
-
-function put32(data: Uint8Array, at: number, value: number): void {
-  put16(data, at, value >>> 16);
-  put16(data, at + 2, value);
 }
