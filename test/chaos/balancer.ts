@@ -12,6 +12,7 @@ import type { InbandError } from '../../src/errors.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { serverPort } from '../../src/lab/plan.ts';
 import { labDirectory } from '../../src/lab/records.ts';
+import { bpffs, bpffsUnavailable } from '../lab/bpffs.ts';
 
 /** A daemon that has not made its first tick by then will not. */
 const tickMsMax = 15_000;
@@ -25,7 +26,6 @@ export const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 export const monotonicNs = (): number => Number(process.hrtime.bigint());
 
-const bpffs = '/sys/fs/bpf';
 const pinPrefix = 'inband-test-';
 
 /** Removes pins of labs that are gone, as a process that was killed leaves them. */
@@ -91,6 +91,8 @@ export class Balancer {
 
   constructor(lab: Lab) {
     this.lab = lab;
+    const problem = bpffsUnavailable();
+    if (problem !== undefined) throw new Error(problem);
     this.pin = join(bpffs, `${pinPrefix}${lab.id}`);
     mkdirSync(this.state);
     sweepPins();
