@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { accountOf, brokenLine } from '../chaos/account.ts';
 import { patienceMs, type Rest, Rig } from '../chaos/rig.ts';
+import { bpffsUnavailable } from '../lab/bpffs.ts';
 import { daemonUnavailable, skipAll } from '../lab/require.ts';
 
-const unavailable = daemonUnavailable();
+const unavailable = daemonUnavailable() ?? bpffsUnavailable();
 /** Checks are not what these tests are about. */
 export const withoutChecks: Rest = { health: { check: 'none' } };
 

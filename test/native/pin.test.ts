@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, unlinkSync } from 'node:fs';
+import { mkdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { FrameSender } from '../../src/datapath/xdp/frame-sender.ts';
@@ -15,17 +15,16 @@ import {
 } from '../../src/datapath/xdp/native.ts';
 import { interfaces } from '../../src/datapath/xdp/neighbours.ts';
 import { PinnedMap, PinnedProgram } from '../../src/datapath/xdp/pinned.ts';
+import { needsBpffs, pinDirectory as pinDirectoryName } from '../restart/support.ts';
 import { enterLab, ip, needsXdp, root, selftest, thrownBy } from './support.ts';
 
 beforeEach(needsXdp);
-
-let directories = 0;
+beforeEach(needsBpffs);
 
 /** A directory in bpffs that is removed, with its pins, after the test. */
 function pinDirectory(): string {
-  const path = `/sys/fs/bpf/inband-test-${process.pid}-${directories++}`;
+  const path = pinDirectoryName();
   mkdirSync(path, { mode: 0o700 });
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 

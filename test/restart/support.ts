@@ -3,26 +3,22 @@ import { chmodSync, rmSync } from 'node:fs';
 import { onTestFinished, type TestContext } from 'vitest';
 import { BpfObject, type XdpLink } from '../../src/datapath/xdp/native.ts';
 import { interfaces } from '../../src/datapath/xdp/neighbours.ts';
-import {
-  isInBpffs,
-  linkPath,
-  makePinDirectory,
-  pinGeneration,
-  pinRoot,
-} from '../../src/datapath/xdp/pins.ts';
+import { linkPath, makePinDirectory, pinGeneration } from '../../src/datapath/xdp/pins.ts';
+import { bpffs, bpffsUnavailable } from '../lab/bpffs.ts';
 import { compileBpf } from '../native/compile.ts';
 import { temporaryDirectory } from '../native/support.ts';
 
 /** Skips the test, with the reason, where nothing can be pinned. */
 export function needsBpffs(context: TestContext): void {
-  if (!isInBpffs(pinRoot)) context.skip('no bpf file system is mounted at /sys/fs/bpf');
+  const reason = bpffsUnavailable();
+  if (reason !== undefined) context.skip(reason);
 }
 
 let directories = 0;
 
 /** A name for a pin directory, which is removed after the test with all that it holds, whatever that is. */
 export function pinDirectory(): string {
-  const path = `/sys/fs/bpf/inband-restart-${process.pid}-${directories++}`;
+  const path = `${bpffs}/inband-restart-${process.pid}-${directories++}`;
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
