@@ -211,6 +211,25 @@ describe('the next process', () => {
     expect(last.samples(2, 'handshake')).toBe(20);
   });
 
+  test('makes room for tables of more vips than before, and those that are there stay where they are', () => {
+    enterLab();
+    const directory = pinDirectory();
+    const first = new Instance(directory, { vips: [web(3)] });
+    first.point(0, 2);
+    first.establish(1);
+    first.end();
+    const others = Array.from({ length: 5 }, (_, i) => vip(`10.0.2.${i}:80/tcp`, 2, 'auto', 1031));
+    const next = new Instance(directory, { vips: [web(3), ...others] });
+    expect([...next.program.slots(0)]).toEqual(Array(slots).fill(2));
+    expect(next.send(1, flag.ack)).toBe(2);
+    expect(next.send(1, flag.syn, '10.0.2.4')).toBe(-1);
+    const { vip: index, backends } = next.program.placed[5]!;
+    next.point(index, backends[1]!);
+    expect(next.send(1, flag.syn, '10.0.2.4')).toBe(backends[1]!);
+    expect(next.send(2, flag.syn)).toBe(2);
+    expect(next.program.counters.traffic(2)).toMatchObject({ packets: 4, flows: 2 });
+  });
+
   test('keeps tables of other sizes than those asked for, and says so', () => {
     enterLab();
     const directory = pinDirectory();
