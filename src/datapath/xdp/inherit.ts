@@ -8,6 +8,7 @@ import type { PinnedMap } from './pinned.ts';
 import { Places, type PlacesMemory } from './places.ts';
 import type { Running } from './running.ts';
 import {
+  backendsMax,
   capacityFor,
   flowsOf,
   kindPlacesOf,
@@ -175,7 +176,7 @@ function capacityBeside(running: Running, { vips, fleetSeed = 0 }: XdpProgramOpt
   const more = capacityFor(vips);
   const larger = {
     vips: present.vips,
-    backends: present.backends + more.backends,
+    backends: Math.min(backendsMax, present.backends + more.backends),
     slotEntries: present.slotEntries + more.slotEntries,
   };
   const grown = {
