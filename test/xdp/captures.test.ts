@@ -109,7 +109,9 @@ async function compareOn(path: string, estimator: LiveEstimator, cliff: Cliff = 
 }
 
 for (const [estimator, cliff] of variants) {
-  test(`both engines agree on every capture among the fixtures: ${estimator}, ${cliff} cliff`, async () => {
+  test(`both engines agree on every capture among the fixtures: ${estimator}, ${cliff} cliff`, {
+    timeout: 300_000,
+  }, async () => {
     let forwarded = 0;
     let samples = 0;
     for (const path of capturesBelow(`${root}test/fixtures`)) {
