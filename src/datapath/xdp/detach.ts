@@ -4,7 +4,7 @@ import { takeInterfaceLock } from './lock.ts';
 import { interfaces } from './neighbours.ts';
 import { linkPath, readPinDirectory, removePins } from './pins.ts';
 
-/** What `detach` did; documented in the README. */
+/** What `detach` did; documented in docs/commands.md. */
 export interface Detached {
   readonly schema: 'inband.detach/1';
   readonly interface: string;
