@@ -1,7 +1,7 @@
 import { abuse, badReload, fillDisk, look } from './admin.ts';
 import { bounce, changeMac, crash, silence, slow, unplug } from './network.ts';
-import { configureUnseen, hangUp, operate, secondVip } from './operating.ts';
-import { freeze, restart, secondDaemon } from './process.ts';
+import { configureUnseen, hangUp, operate, operateAtOnce, secondVip } from './operating.ts';
+import { freeze, interruptedStarts, restart, secondDaemon } from './process.ts';
 import type { Disturbance } from './world.ts';
 
 /** Every disturbance by name, and how often it happens beside the others. */
@@ -12,7 +12,9 @@ export const disturbances: Readonly<
   unseen: { weight: 1, happen: configureUnseen },
   second_vip: { weight: 1, happen: secondVip },
   hang_up: { weight: 1, happen: hangUp },
+  at_once: { weight: 1, happen: operateAtOnce },
   kill: { weight: 3, happen: (world) => restart(world, 'SIGKILL', 0) },
+  interrupted_start: { weight: 2, happen: interruptedStarts },
   absence: { weight: 1, happen: (world) => restart(world, 'SIGKILL', world.ms(500, 2_000)) },
   upgrade: { weight: 2, happen: (world) => restart(world, 'SIGTERM', 0) },
   freeze: { weight: 1, happen: freeze },

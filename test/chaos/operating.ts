@@ -1,4 +1,4 @@
-import type { ReloadAnswer } from '../../src/admin/answers.ts';
+import type { ChangeAnswer, ReloadAnswer } from '../../src/admin/answers.ts';
 import { monotonicNs } from './balancer.ts';
 import type { PoolOperation } from './pool.ts';
 import type { World } from './world.ts';
@@ -79,4 +79,18 @@ export async function hangUp(world: World): Promise<string> {
   const count = world.ms(1, 5);
   for (let i = 0; i < count; i++) world.rig.balancer.signal('SIGHUP');
   return `SIGHUP ${count} times`;
+}
+
+/** Several operators at once, who do not know of each other. */
+export async function operateAtOnce(world: World): Promise<string> {
+  const { balancer, lab } = world.rig;
+  const changes = world.pool.configured.map((name) => {
+    const weight = world.ms(1, 9);
+    world.pool.apply({ kind: 'weight', server: name, weight });
+    return balancer.post<ChangeAnswer>('/backend', { backend: lab.host(name).address, weight });
+  });
+  const reloads = [1, 2].map(() => balancer.post<ReloadAnswer>('/reload', {}));
+  balancer.signal('SIGHUP');
+  const answers = await Promise.all([...changes, ...reloads]);
+  return `${answers.length} changes and reloads at once`;
 }

@@ -29,3 +29,18 @@ export async function freeze(world: World): Promise<string> {
   balancer.signal('SIGCONT');
   return `the daemon is frozen for ${frozenMs} ms`;
 }
+
+/** Daemons that are killed at any moment of their start, and then one that is not. */
+export async function interruptedStarts(world: World): Promise<string> {
+  const { balancer } = world.rig;
+  const count = world.ms(1, 3);
+  const lived: number[] = [];
+  await balancer.end('SIGKILL');
+  for (let i = 0; i < count; i++) {
+    const ms = world.ms(100, 900);
+    lived.push(ms);
+    await balancer.refused(world.startOptions, AbortSignal.timeout(ms));
+  }
+  await balancer.start(world.startOptions);
+  return `daemons are killed ${lived.join(', ')} ms after they began to start`;
+}
