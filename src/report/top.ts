@@ -1,3 +1,4 @@
+import { spanText } from '../admin/dashboard/client.ts';
 import { formatCount, formatPercent, printable } from './format.ts';
 import { type Paint, truncate } from './terminal.ts';
 import { bar, columnsFor, compact, rowLines } from './top-table.ts';
@@ -174,17 +175,4 @@ function dropLine({ drops }: TopView, width: number, paint: Paint): string {
     ...others.map((one, i): [string, boolean] => [`${i === 0 ? 'others: ' : ''}${textOf(one)}`, false]),
   ];
   return `${paint('bold', title)}  ${fitting(parts, width - title.length - 2, paint)}`;
-}
-
-/** `3d 4h`, `4h 5m`, `5m 6s`, `6s`. */
-function spanText(seconds: number): string {
-  const parts = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3_600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'm'],
-    [seconds % 60, 's'],
-  ] as const;
-  const first = parts.findIndex(([count]) => count > 0);
-  const shown = first < 0 ? parts.slice(3) : parts.slice(first, first + 2);
-  return shown.map(([count, unit]) => `${count}${unit}`).join(' ');
 }

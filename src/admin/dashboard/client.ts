@@ -573,7 +573,7 @@ function countText(value: number): string {
 }
 
 /** `3d 4h`, `4h 5m`, `5m 6s`, `6s`. */
-function spanText(seconds: number): string {
+export function spanText(seconds: number): string {
   const parts = [
     [Math.floor(seconds / 86_400), 'd'],
     [Math.floor(seconds / 3_600) % 24, 'h'],
