@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { nativeDirectory } from '../src/datapath/xdp/addon.ts';
 import { makeNotifier, type NotifierOptions } from '../src/notify.ts';
 import { ns } from '../src/units.ts';
+import { Receiver, receiverUnavailable } from './support/datagrams.ts';
 
 /** A notifier that keeps what it sends, as text. */
 function recorded(environment: Record<string, string>, options: Partial<NotifierOptions> = {}) {
@@ -134,45 +133,31 @@ describe('the watchdog', () => {
   });
 });
 
-/** Prints the datagrams that come to a Unix socket, one a line as JSON, until a message STOPPING. */
-const receiver = `
-import json, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1].replace('@', '\\0', 1) if sys.argv[1][0] == '@' else sys.argv[1])
-print('listening', flush=True)
-while True:
-    text = s.recv(4096).decode()
-    print(json.dumps(text), flush=True)
-    if 'STOPPING' in text: break
-`;
-
 describe('through the kernel', () => {
   let folder: string | undefined;
-  let child: ChildProcess | undefined;
+  let receiver: Receiver | undefined;
   beforeEach(({ skip }) => {
     if (!existsSync(`${nativeDirectory}inband.node`)) skip('the addon is not built; run: npm run setup');
-    if (spawnSync('python3', ['--version']).status !== 0) skip('python3 is not there to receive datagrams');
+    const reason = receiverUnavailable();
+    if (reason !== undefined) skip(reason);
     folder = mkdtempSync(join(tmpdir(), 'inband-notify-'));
   });
   afterEach(() => {
-    child?.kill();
+    receiver?.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Sends a message through the addon to a socket of that name, where somebody listens. */
-  async function exchange(name: string): Promise<[output: string, failures: unknown[]]> {
-    child = spawn('python3', ['-c', receiver, name], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout!.setEncoding('utf8').on('data', (text) => (output += text));
-    await once(child.stdout!, 'data');
+  /** Sends messages through the addon to a socket of that name, where somebody listens. */
+  async function exchange(name: string): Promise<[messages: string[], failures: unknown[]]> {
+    receiver = await Receiver.listen(name);
     const failures: unknown[] = [];
     const notifier = makeNotifier((error) => failures.push(error), { environment: { NOTIFY_SOCKET: name } });
     notifier.ready('up');
     notifier.stopping();
-    await once(child, 'close');
-    return [output, failures];
+    await receiver.ended();
+    return [receiver.messages, failures];
   }
-  const arrived = ['listening\n"READY=1\\nSTATUS=up"\n"STOPPING=1"\n', []];
+  const arrived = [['READY=1\nSTATUS=up', 'STOPPING=1'], []];
 
   test('messages arrive at a path', async () => {
     expect(await exchange(join(folder!, 'notify'))).toEqual(arrived);
