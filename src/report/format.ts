@@ -1,8 +1,14 @@
-const count = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+let counts: Intl.NumberFormat | undefined;
+
+/** With thousands separators. What knows locales takes 50 ms to load, which only who prints numbers has to spend. */
+function grouped(value: number): string {
+  counts ??= new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+  return counts.format(value);
+}
 
 /** A count for people, with thousands separators: `1,234,567`; `-` when unknown. */
 export function formatCount(value: number | null | undefined): string {
-  return value == null || !Number.isFinite(value) ? '-' : count.format(value);
+  return value == null || !Number.isFinite(value) ? '-' : grouped(value);
 }
 
 /** Beyond this a percentage says no more than 'far off', and would break a column. */
@@ -13,8 +19,8 @@ export function formatPercent(fraction: number | null | undefined): string {
   if (fraction == null || Number.isNaN(fraction)) return '-';
   const percent = Math.abs(fraction) * 100;
   const sign = fraction < 0 ? '-' : '';
-  if (percent > percentMax) return `${sign}>${count.format(percentMax)}%`;
-  if (percent >= 9.95) return `${sign}${count.format(percent)}%`;
+  if (percent > percentMax) return `${sign}>${grouped(percentMax)}%`;
+  if (percent >= 9.95) return `${sign}${grouped(percent)}%`;
   const text = Number(percent.toFixed(1));
   return `${text === 0 ? '' : sign}${text}%`;
 }
