@@ -152,11 +152,11 @@ export async function run(): Promise<BenchResult> {
   const rig = await Rig.up();
   try {
     rig.configure(undefined, { health: { check: 'none' } });
-    await rig.balancer.start({ prefix });
+    await rig.start({ prefix });
     const operated = await operate(rig);
     await rig.balancer.end('SIGTERM');
     rig.balancer.forget();
-    await rig.balancer.start({ prefix });
+    await rig.start({ prefix });
     const removals: Removal[] = [];
     for (const fate of fates) removals.push(await removeCrashed(rig, fate));
     return {

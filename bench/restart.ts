@@ -144,7 +144,7 @@ export async function run(): Promise<BenchResult> {
     await otherVersion(other);
     // Checks are segments that servers receive and no client sent: without them every packet is accounted for.
     rig.configure(undefined, { health: { check: 'none' } });
-    await rig.balancer.start({ prefix });
+    await rig.start({ prefix });
     const kinds: Kind[] = [
       { what: 'killed (SIGKILL)', signal: 'SIGKILL', options: () => ({ prefix }) },
       { what: 'stopped (SIGTERM), same version', signal: 'SIGTERM', options: () => ({ prefix }) },

@@ -121,7 +121,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     };
     rig.balancer.onDeath = (error) => world.fail(`the daemon ended: ${error.message}`);
     rig.configure(undefined, { health, pool: { lost_flows: world.fate } });
-    await rig.balancer.start(start);
+    await rig.start(start);
     const before = await rig.wire();
     rig.startLoad();
     await sleep(calmMs);

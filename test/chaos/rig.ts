@@ -1,4 +1,5 @@
-import type { ChangeAnswer, ReloadAnswer } from '../../src/admin/answers.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BackendsAnswer, ChangeAnswer, ReloadAnswer } from '../../src/admin/answers.ts';
 import { preparePeer } from '../../src/demo/daemon.ts';
 import { Lab } from '../../src/lab/lab.ts';
 import {
@@ -9,7 +10,7 @@ import {
   startLoad,
 } from '../../src/lab/load.ts';
 import type { Host, LabOptions } from '../../src/lab/plan.ts';
-import { Balancer } from './balancer.ts';
+import { Balancer, type StartOptions } from './balancer.ts';
 import type { PoolModel, PoolOperation } from './pool.ts';
 
 /** Longer than a segment that was lost five times in a row takes to be sent again (0.2 s, then twice as long each time). */
@@ -17,6 +18,7 @@ export const patienceMs = 8_000;
 /** A load lasts until it is stopped, and at most this long, should nobody stop it. */
 const loadMsMax = 3_600_000;
 const intervalMs = 20;
+const readyPollMs = 20;
 
 const shapes = {
   /** Connections that live as long as the load. */
@@ -93,6 +95,16 @@ export class Rig {
     const backend = this.lab.host(server).address;
     const change = kind === 'weight' ? { weight: operation.weight } : { state: kind };
     return this.balancer.post('/backend', { backend, ...change });
+  }
+
+  /** Starts the daemon, and returns when all configured servers get new flows. */
+  async start(options: StartOptions = {}): Promise<void> {
+    await this.balancer.start(options);
+    for (;;) {
+      const { backends } = await this.balancer.get<BackendsAnswer>('/backends');
+      if (backends.every(({ obstacle, slots }) => obstacle === null && slots > 0)) return;
+      await sleep(readyPollMs);
+    }
   }
 
   /** Starts both loads. */

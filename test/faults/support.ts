@@ -17,7 +17,7 @@ export function useRig(rest: Rest = withoutChecks): () => Rig {
     if (unavailable) return;
     rig = await Rig.up({ servers: 2 });
     rig.configure(undefined, rest);
-    await rig.balancer.start();
+    await rig.start();
   });
   afterAll(() => rig?.down());
   return () => rig!;
