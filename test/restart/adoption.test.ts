@@ -292,7 +292,7 @@ describe('what runs goes on as it is', () => {
   }
 
   test('when the vips are more than its table was made for', () => {
-    const error = refused(Array.from({ length: 200 }, (_, i) => vip(`10.0.1.${i}:80/tcp`, 1)));
+    const error = refused(Array.from({ length: 1100 }, (_, i) => vip(`10.1.${i >> 8}.${i & 255}:80/tcp`, 1)));
     expect(error).toMatchObject({ code: 'LIMIT' });
     expect(error.hint).toMatch(
       /a table made for \d+ vips; to make a larger one, and lose them: inband detach/,

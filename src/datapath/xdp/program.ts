@@ -22,15 +22,16 @@ import { type Member, Places } from './places.ts';
 import { ProbeReader } from './probes.ts';
 import { SampleReader, type XdpSample } from './samples.ts';
 import {
-  capacityFor,
   checkOptions,
   checkVips,
   encodeConfig,
   kindsOf,
   mapSizes,
+  vipsIn,
   type XdpProgramOptions,
   type XdpVip,
 } from './setup.ts';
+import { slotEntries } from './slot-space.ts';
 
 export { noBackend } from '../datapath.ts';
 export type { BackendTarget } from './backend-memory.ts';
@@ -78,7 +79,7 @@ export class XdpProgram {
     this.#probeSource = this.#global64('probe_source');
     this.#places = new Places(
       { vips: object.memory('vips'), members: object.memory('members'), slots: object.memory('slots') },
-      (options.capacity ?? capacityFor(options.vips)).vips,
+      vipsIn(object.maps.get('vips')!.maxEntries),
       options.fleetSeed ?? 0,
     );
     this.#samples = new SampleReader(object.ring('samples'));
@@ -124,7 +125,10 @@ export class XdpProgram {
   }
 
   get capacity(): DatapathCapacity {
-    const { vips } = this.#options.capacity ?? capacityFor(this.#options.vips);
+    const { maps } = this.#object;
+    const largest = Math.max(1, ...this.#options.vips.map(({ slots }) => slotEntries(slots)));
+    const tables = Math.floor(maps.get('slots')!.maxEntries / largest);
+    const vips = Math.min(vipsIn(maps.get('vips')!.maxEntries), tables);
     return { vips, backends: this.#backends.count, flows: this.#options.flows };
   }
 

@@ -1,7 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { InbandError } from '../../errors.ts';
 import { type FlowTimeouts, flowTimeoutsDefault } from '../../flow/table.ts';
-import { inbandConfig, inbandKind, inbandLimit, inbandState, inbandVip } from '../../generated/layout.ts';
+import {
+  inbandConfig,
+  inbandGaps,
+  inbandHistogram,
+  inbandKind,
+  inbandLimit,
+  inbandSignals,
+  inbandState,
+  inbandTraffic,
+  inbandVip,
+} from '../../generated/layout.ts';
 import { type Cliff, checkTimeouts, cliffAddends } from '../../latency/ensemble.ts';
 import { samplesPerPrefixMax } from '../../latency/prefix.ts';
 import { type Endpoint, formatEndpoint } from '../../net/address.ts';
@@ -60,10 +70,16 @@ export const flowsMax = 1 << 24;
 export const backendsMax = 65_535;
 /** Lines per flow: with fewer, flows are refused before the table holds as many as it should. */
 const linesPerFlow = 2;
-/** Room for as many vips and backends as are configured at first, but at least and at most for so many more. */
-const headroom = { vips: [7, inbandLimit.vipsMax], backends: [63, 1_024] } as const;
-/** Memory that room for tables of vips to come may take: 8 bytes an entry. */
-const headroomSlotEntriesMax = (64 << 20) / 8;
+/** There is room for as many vips, tables and backends again as at first, but at least and at most for so many more. */
+const headroom = {
+  vips: [1_023, inbandLimit.vipsMax],
+  tables: [31, inbandLimit.vipsMax],
+  backends: [63, 1_024],
+} as const;
+/** Memory that room for tables of vips to come may take, and room for backends unless they are the least number of them. */
+const headroomBytes = 64 << 20;
+/** What a backend takes per CPU with the kinds of `auto`. */
+const backendBytes = 6 * inbandHistogram.size + inbandSignals.size + inbandTraffic.size + inbandGaps.size + 8;
 /** The table of vips has at least this many places for each that there may be, so that searches are short. */
 const placesPerVip = 4;
 /** Larger than any difference of times. */
@@ -138,20 +154,29 @@ export const flowsOf = (sets: number): number => Math.floor((sets * inbandLimit.
 export const vipsIn = (places: number): number =>
   Math.min(inbandLimit.vipsMax, Math.floor(places / placesPerVip));
 
-/** Room for these vips and backends, and for as many more. */
-export function capacityFor(vips: readonly XdpVip[]): XdpCapacity {
-  const more = (count: number, [least, most]: readonly [number, number], max: number) =>
-    Math.min(max, count + Math.min(most, Math.max(least, count)));
+/**
+ * Room for these vips and backends, and for more to come: what is pinned is changed without another program. A table of
+ * vips takes little, and cannot be enlarged while flows depend on places in it.
+ */
+export function capacityFor(vips: readonly XdpVip[], cpus: number): XdpCapacity {
+  const more = (count: number, least: number, most: number) => Math.min(most, Math.max(least, count));
   const backends = vips.reduce((sum, vip) => sum + vip.backends.length, 0);
   const entries = vips.map(({ slots }) => slotEntries(slots));
   const used = entries.reduce((sum, count) => sum + count, 0);
-  const vipCount = more(vips.length, headroom.vips, inbandLimit.vipsMax);
   const largest = Math.max(1, ...entries);
-  const spare = Math.min((vipCount - vips.length) * largest, Math.max(headroomSlotEntriesMax, largest));
+  const tables = Math.min(
+    more(vips.length, ...headroom.tables) * largest,
+    Math.max(headroomBytes / 8, largest),
+  );
+  const cheap = Math.floor(headroomBytes / ((cpus + 1) * backendBytes));
+  const [least, most] = headroom.backends;
   return {
-    vips: vipCount,
-    backends: more(backends, headroom.backends, backendsMax),
-    slotEntries: used + spare,
+    vips: Math.min(inbandLimit.vipsMax, vips.length + more(vips.length, ...headroom.vips)),
+    backends: Math.min(
+      backendsMax,
+      backends + more(backends, Math.max(least, Math.min(cheap, 4 * least)), most),
+    ),
+    slotEntries: used + tables,
   };
 }
 
@@ -197,7 +222,7 @@ const mapNames = [
  */
 export function mapSizes(options: XdpProgramOptions, cpus: number): MapSizes {
   const { vips, flows } = options;
-  const capacity = options.capacity ?? capacityFor(vips);
+  const capacity = options.capacity ?? capacityFor(vips, cpus);
   const { backends } = capacity;
   const rows = cpus + 1;
   return {
