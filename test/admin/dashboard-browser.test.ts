@@ -6,6 +6,7 @@ import { dashboardRoutes } from '../../src/admin/dashboard/routes.ts';
 import { HttpListener } from '../../src/admin/listen.ts';
 import { ns } from '../../src/units.ts';
 import { pixelsLike } from '../report/pixels.ts';
+import { slowReason } from '../support/reason.ts';
 import { aStage, type Stage, type StageOptions } from './balancer.ts';
 
 const executablePath = '/usr/bin/chromium';
@@ -122,17 +123,7 @@ describe('the dashboard in a browser', () => {
     const { pool } = stage.services[0]!;
     pool.held.set([0.1, 0.9]);
     stage.services[0]!.obstacles = ['no answer to ARP', undefined];
-    pool.decisions.add(ns(1e9), {
-      backend: 0,
-      cause: 'slow',
-      kind: 'request',
-      latencyNs: 2e6,
-      poolNs: 1e6,
-      spanNs: ns(1e9),
-      samples: 100,
-      shareBefore: 0.5,
-      shareAfter: 0.1,
-    });
+    pool.decisions.add(ns(1e9), { ...slowReason, shareAfter: 0.1 });
     await step();
     await page.getByText('no answer to ARP').waitFor();
     expect(await textOf(page, '#share-said')).toContain('10.0.0.11 10% (50% configured)');

@@ -9,6 +9,7 @@ import { inbandHistogram } from '../../src/generated/layout.ts';
 import { LiveBins } from '../../src/latency/bins.ts';
 import { signalWord } from '../../src/latency/wheel-signals.ts';
 import { ns } from '../../src/units.ts';
+import { slowReason } from '../support/reason.ts';
 import { aStage, type Stage } from './balancer.ts';
 
 async function scrape({ balancer }: Stage, metrics = new Metrics(balancer)): Promise<string> {
@@ -155,18 +156,7 @@ describe('a scrape', () => {
 
   it('counts decisions by cause, with those that never were', async () => {
     const stage = aStage();
-    const reason = {
-      backend: 0,
-      cause: 'slow',
-      kind: 'request',
-      latencyNs: 2e6,
-      poolNs: 1e6,
-      spanNs: ns(1e9),
-      samples: 100,
-      shareBefore: 0.5,
-      shareAfter: 0.4,
-    } as const;
-    for (let step = 0; step < 40; step++) stage.services[0]!.pool.decisions.add(ns(step * 2e9), reason);
+    for (let step = 0; step < 40; step++) stage.services[0]!.pool.decisions.add(ns(step * 2e9), slowReason);
     const found = await values(stage);
     for (const cause of causeNames) {
       const count = found.get(`inband_backend_decisions_total{${first},cause="${cause}"}`);

@@ -2,22 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { alignFrame } from '../../src/admin/dashboard/client.ts';
 import type { Frame, Recorded } from '../../src/admin/dashboard/frame.ts';
 import { DashboardRecorder } from '../../src/admin/dashboard/recorder.ts';
-import type { Reason } from '../../src/control/reason.ts';
 import { signalWord } from '../../src/latency/wheel-signals.ts';
 import { ns } from '../../src/units.ts';
+import { slowReason } from '../support/reason.ts';
 import { aStage, type Stage } from './balancer.ts';
-
-const reason: Reason = {
-  backend: 0,
-  cause: 'slow',
-  kind: 'request',
-  latencyNs: 2e6,
-  poolNs: 1e6,
-  spanNs: ns(1e9),
-  samples: 100,
-  shareBefore: 0.5,
-  shareAfter: 0.4,
-};
 
 async function recent(recorder: DashboardRecorder) {
   let text = '';
@@ -225,7 +213,7 @@ describe('what the dashboard records', () => {
     const stage = aStage();
     const { decisions } = stage.services[0]!.pool;
     const recorder = new DashboardRecorder(stage.balancer);
-    for (let i = 0; i < 30; i++) decisions.add(ns(i * 4e9), { ...reason, backend: i % 2 });
+    for (let i = 0; i < 30; i++) decisions.add(ns(i * 4e9), { ...slowReason, backend: i % 2 });
     await recorder.record();
     const first = (await recent(recorder)).decisions;
     expect(first).toHaveLength(30);
@@ -237,7 +225,7 @@ describe('what the dashboard records', () => {
     const many = aStage({ backends: ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5'] });
     const other = new DashboardRecorder(many.balancer);
     for (let i = 0; i < 200; i++) {
-      many.services[0]!.pool.decisions.add(ns(i * 4e9), { ...reason, backend: i % 5 });
+      many.services[0]!.pool.decisions.add(ns(i * 4e9), { ...slowReason, backend: i % 5 });
       if (i % 50 === 49) await other.record();
     }
     const last = (await recent(other)).decisions;
@@ -251,7 +239,7 @@ describe('what the dashboard records', () => {
     const events: string[] = [];
     const stop = recorder.listen((event) => events.push(event));
     await recorder.record();
-    stage.services[0]!.pool.decisions.add(ns(1e9), reason);
+    stage.services[0]!.pool.decisions.add(ns(1e9), slowReason);
     await recorder.record();
     await recorder.record();
     stop();

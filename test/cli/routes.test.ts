@@ -22,6 +22,7 @@ import { InbandError } from '../../src/errors.ts';
 import { ns } from '../../src/units.ts';
 import { aStage } from '../admin/balancer.ts';
 import { aControl, dns, web } from '../daemon/stage.ts';
+import { slowReason } from '../support/reason.ts';
 import { runCli } from './capture.ts';
 
 /** The routes of a daemon over a datapath without packets. */
@@ -60,17 +61,7 @@ async function aDaemon() {
     idleNs: n * 1e6,
     estimator: 'auto',
   }));
-  service!.pool.decisions.add(ns(1e9), {
-    backend: 0,
-    cause: 'slow',
-    kind: 'request',
-    latencyNs: 2e6,
-    poolNs: 1e6,
-    spanNs: ns(1e9),
-    samples: 100,
-    shareBefore: 0.5,
-    shareAfter: 0.4,
-  });
+  service!.pool.decisions.add(ns(1e9), slowReason);
   await recorder.record();
   await recorder.record();
   const run = async (command: Command, ...argv: string[]) =>
