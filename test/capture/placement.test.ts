@@ -198,6 +198,23 @@ describe('what is gone', () => {
   });
 });
 
+it('few tables of slots are searched at once, and all of them by and by', () => {
+  const { placement, target } = aPlacement();
+  const vips = (backend: number) => [1, 2, 3, 4, 5].map((last) => vip(last, [backend]));
+  placement.configure(vips(1));
+  for (const place of [0, 1, 2, 3, 4]) target.slots.set(place, [place]);
+  placement.configure(vips(2));
+  target.slots.set(4, []);
+  const left = [1, 2, 3].map(() => {
+    placement.release(2);
+    return placement.goneCount;
+  });
+  expect(left).toEqual([5, 5, 4]);
+  for (const place of [0, 1, 2, 3]) target.slots.set(place, []);
+  for (let call = 0; call < 2; call++) placement.release(2);
+  expect(placement.goneCount).toBe(0);
+});
+
 describe('a configuration that is refused changes nothing', () => {
   function refused(vips: readonly DatapathVip[]) {
     const { placement, target } = aPlacement();

@@ -221,7 +221,11 @@ export class Forwarder implements PlacementTarget {
     const isAsked = new Uint8Array(conditionsCount);
     for (const backend of backends) isAsked[backend] = 1;
     const found = new Set<number>();
-    for (const backend of this.#tables[vip]!) if (isAsked[backend] === 1) found.add(backend);
+    const table = this.#tables[vip]!;
+    for (let slot = 0; slot < table.length && found.size < backends.length; slot++) {
+      const backend = table[slot]!;
+      if (isAsked[backend] === 1) found.add(backend);
+    }
     return found;
   }
 

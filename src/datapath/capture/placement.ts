@@ -46,6 +46,8 @@ export class Placement {
   readonly #vipOf = new Map<string, number>();
   readonly #members: (Member | undefined)[] = [];
   #memberCount = 0;
+  /** The vip that `release` looks at first. */
+  #releaseFrom = 0;
   #goneCount = 0;
 
   constructor(target: PlacementTarget) {
@@ -89,15 +91,24 @@ export class Placement {
     return this.placed;
   }
 
-  /** Gives up the numbers of what is gone and in use no more; true if a vip was among it. */
-  release(): boolean {
+  /**
+   * Gives up the numbers of what is gone and in use no more; true if a vip was among it.
+   * @param searches tables of slots to be searched at most, which takes long; the next call goes on with others
+   */
+  release(searches = Number.POSITIVE_INFINITY): boolean {
     if (this.#goneCount === 0) return false;
     let hasFreed = false;
-    for (const [vip, place] of this.#places.entries()) {
+    let left = searches;
+    const first = this.#releaseFrom;
+    for (let i = 0; i < this.#places.length && left > 0; i++) {
+      const vip = (first + i) % this.#places.length;
+      const place = this.#places[vip];
       if (!place) continue;
       const idle = [...place.numbers].filter(([, number]) => this.#isIdle(number));
       const inUse = place.isGone ? [] : idle.map(([, number]) => number);
       const kept = inUse.length > 0 ? this.#target.inSlots(vip, inUse) : undefined;
+      if (kept) left--;
+      this.#releaseFrom = vip + 1;
       for (const [name, number] of idle) {
         if (kept?.has(number)) continue;
         place.numbers.delete(name);
