@@ -9,6 +9,7 @@ import { LiveDisplay } from '../report/demo-display.ts';
 import { demoHtml } from '../report/demo-html.ts';
 import { demoText } from '../report/demo-text.ts';
 import { formatDuration, type Ns, parseDuration } from '../units.ts';
+import { exitCodeOf, onSignals } from './interruption.ts';
 
 interface Flags {
   duration: Ns;
@@ -17,9 +18,6 @@ interface Flags {
   report?: string;
   json?: true;
 }
-
-/** Signals that end the demo early, with their numbers: the exit status is 128 and the number, as a shell has it. */
-const interruptions = { SIGINT: 2, SIGTERM: 15 } as const;
 
 /** `inband demo`: what in-band control is good for, on servers and a load that it sets up itself. */
 export function demoCommand(): Command {
@@ -49,13 +47,11 @@ export function demoCommand(): Command {
 
 async function run({ duration, delay, policy, report, json }: Flags): Promise<void> {
   const interruption = new AbortController();
-  const interrupt = (signal: NodeJS.Signals) => {
-    process.exitCode = 128 + interruptions[signal as keyof typeof interruptions];
-    interruption.abort();
-  };
   const options = { durationNs: duration, delayNs: delay, policy };
-  const signals = Object.keys(interruptions) as NodeJS.Signals[];
-  for (const signal of signals) process.once(signal, interrupt);
+  const stopListening = onSignals(['SIGINT', 'SIGTERM'], (signal) => {
+    process.exitCode = exitCodeOf(signal);
+    interruption.abort();
+  });
   try {
     const result = await watched(options, json === true, interruption.signal);
     if (report !== undefined) {
@@ -67,7 +63,7 @@ async function run({ duration, delay, policy, report, json }: Flags): Promise<vo
   } catch (error) {
     if (!interruption.signal.aborted) throw error;
   } finally {
-    for (const signal of signals) process.removeListener(signal, interrupt);
+    stopListening();
   }
 }
 

@@ -8,6 +8,7 @@ import { DrainProgress, drainedText } from '../report/drain.ts';
 import { printable } from '../report/format.ts';
 import { formatDuration, type Ns, parseDuration } from '../units.ts';
 import { usage } from './flags.ts';
+import { exitCodeOf, onSignals } from './interruption.ts';
 import { type BackendFlags, backendCommand, print, requestChange } from './remote.ts';
 
 interface Flags extends BackendFlags {
@@ -20,9 +21,6 @@ const timeoutDefault = '5m';
 const pollMs = 500;
 /** A daemon that is started again answers by then. */
 const unreachableMsMax = 15_000;
-
-/** Signals that end the waiting, with their numbers: the exit status is 128 and the number, as a shell has it. */
-const interruptions = { SIGINT: 2, SIGTERM: 15 } as const;
 
 export function drainCommand(): Command {
   return backendCommand('drain', 'Give a backend no new flows, while those that it has go on')
@@ -59,7 +57,7 @@ interface Waited {
   readonly end: 'drained' | 'removed' | 'ready' | 'timeout' | 'interrupted';
   readonly flows_left: number;
   readonly waited_ms: number;
-  readonly signal?: keyof typeof interruptions;
+  readonly signal?: NodeJS.Signals;
 }
 
 /** Waits for the flows of what was changed to end. */
@@ -68,9 +66,7 @@ async function wait(flags: Flags, { changed }: ChangeAnswer): Promise<Waited> {
   const began = performance.now();
   const progress = new DrainProgress(process.stderr, flags.json === true);
   const interruption = new AbortController();
-  const interrupt = (signal: NodeJS.Signals) => interruption.abort(signal);
-  const signals = Object.keys(interruptions) as (keyof typeof interruptions)[];
-  for (const signal of signals) process.once(signal, interrupt);
+  const stopListening = onSignals(['SIGINT', 'SIGTERM'], (signal) => interruption.abort(signal));
   let left = changed.reduce((sum, one) => sum + one.flows_held, 0);
   const ended = (end: Waited['end']): Waited => ({
     end,
@@ -95,7 +91,7 @@ async function wait(flags: Flags, { changed }: ChangeAnswer): Promise<Waited> {
     return { ...ended('interrupted'), signal: interruption.signal.reason };
   } finally {
     progress.stop();
-    for (const signal of signals) process.removeListener(signal, interrupt);
+    stopListening();
   }
 }
 
@@ -137,7 +133,7 @@ function finish(backend: string, { end, flows_left, signal }: Waited, timeout: N
     process.stderr.write(
       `inband: ${printable(backend)} goes on draining, ${left}; \`inband ready ${printable(backend)}\` ends it\n`,
     );
-    process.exitCode = 128 + interruptions[signal!];
+    process.exitCode = exitCodeOf(signal!);
   } else if (end === 'timeout') {
     const limit = timeout === undefined ? timeoutDefault : formatDuration(timeout);
     throw new InbandError('NOT_DRAINED', `${backend} still has flows after ${limit}: ${left}`, {

@@ -5,6 +5,7 @@ import { topLines } from '../report/top.ts';
 import { TopFeed } from '../report/top-feed.ts';
 import { type TopView, topView } from '../report/top-view.ts';
 import { usage } from './flags.ts';
+import { exitCodeOf, onSignals } from './interruption.ts';
 import { findVip, type RemoteFlags, remoteCommand, textOptions } from './remote.ts';
 import { TopSession } from './top-session.ts';
 import { recorded } from './top-source.ts';
@@ -16,9 +17,6 @@ interface Flags extends RemoteFlags {
 
 /** A frame is there after this long at most, or the daemon does not make any. */
 const firstFrameMs = 10_000;
-
-/** Signals that end the view, with their numbers: the exit status is 128 and the number, as a shell has it. */
-const interruptions = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
 export function topCommand(): Command {
   return remoteCommand('top', 'Watch a running load balancer: shares, flows, latencies, decisions, drops')
@@ -47,19 +45,17 @@ async function top(flags: Flags): Promise<void> {
 
 /** Shows the session until it ends by itself or by a signal. */
 async function watch(session: TopSession): Promise<void> {
-  const interrupt = (signal: NodeJS.Signals) => {
-    process.exitCode = 128 + interruptions[signal as keyof typeof interruptions];
+  const stopListening = onSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => {
+    process.exitCode = exitCodeOf(signal);
     session.end();
-  };
+  });
   const resume = () => session.resume();
-  const signals = Object.keys(interruptions) as NodeJS.Signals[];
-  for (const signal of signals) process.on(signal, interrupt);
   process.on('SIGCONT', resume);
   try {
     await session.run();
   } finally {
-    for (const signal of signals) process.removeListener(signal, interrupt);
-    process.removeListener('SIGCONT', resume);
+    stopListening();
+    process.off('SIGCONT', resume);
   }
 }
 
