@@ -9,14 +9,19 @@ export interface Shape {
 }
 
 /**
- * What the program counted is moved from maps of one shape to maps of another once nobody writes to the old ones. It
- * is added to the last row of the new ones, which no CPU writes to: their program may count on meanwhile.
+ * What the program counted in maps of one shape is summed up in the last row of maps of another, which no CPU writes to:
+ * their program may count on meanwhile. It takes the place of what is in that row, so that doing it again does no harm.
  */
 
 const u64 = (buffer: ArrayBuffer) => new BigUint64Array(buffer);
 const u32 = (buffer: ArrayBuffer) => new Uint32Array(buffer);
 
-/** Adds `words` 64-bit words of every row, from `at` on in each `stride`, to the last row of `to`. */
+/** Empties the last row, of so many bytes for each backend. */
+function clearLastRow(to: ArrayBuffer, { rows, backends }: Shape, bytes: number): void {
+  new Uint8Array(to).fill(0, (rows - 1) * backends * bytes, rows * backends * bytes);
+}
+
+/** Adds the first `words` 64-bit words of each `stride` from cells of one map to cells of another. */
 function addU64(
   from: BigUint64Array,
   to: BigUint64Array,
@@ -39,18 +44,21 @@ function* cellsTo(from: Shape, to: Shape): Generator<readonly [number, number]> 
 
 /** Of flows that ended, see `ended`: one word per cell. */
 export function carryEnded(from: ArrayBuffer, to: ArrayBuffer, shapes: readonly [Shape, Shape]): void {
+  clearLastRow(to, shapes[1], 8);
   addU64(u64(from), u64(to), cellsTo(...shapes), { stride: 1, words: 1 });
 }
 
 /** Of traffic: packets, bytes and flows, with which its struct begins. */
 export function carryTraffic(from: ArrayBuffer, to: ArrayBuffer, shapes: readonly [Shape, Shape]): void {
   const words = inbandTraffic.fields.epochStartNs.offset / 8;
+  clearLastRow(to, shapes[1], inbandTraffic.size);
   addU64(u64(from), u64(to), cellsTo(...shapes), { stride: inbandTraffic.size / 8, words });
 }
 
 /** Of signals, which wrap: counts and the wheel. */
 export function carrySignals(from: ArrayBuffer, to: ArrayBuffer, shapes: readonly [Shape, Shape]): void {
   const stride = inbandSignals.size / 4;
+  clearLastRow(to, shapes[1], inbandSignals.size);
   const [source, target] = [u32(from), u32(to)];
   for (const [a, b] of cellsTo(...shapes)) {
     for (let word = 0; word < stride; word++) target[b * stride + word]! += source[a * stride + word]!;
@@ -66,6 +74,7 @@ export function carryHistograms(from: ArrayBuffer, to: ArrayBuffer, shapes: read
     const other = after.kindPlaces[kind]!;
     return place < 0 || other < 0 ? [] : [[place, other] as const];
   });
+  clearLastRow(to, after, kindCount(after) * size);
   const [old, next] = [u32(from), u32(to)];
   const [oldLong, nextLong] = [u64(from), u64(to)];
   for (const [a, b] of cellsTo(before, after)) {

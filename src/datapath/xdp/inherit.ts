@@ -53,7 +53,10 @@ export interface Inheritance {
   fill(next: BpfObject): void;
   /** Whether counters have to be carried over. */
   readonly isCarried: boolean;
-  /** Adds to the next program's counters what was counted in maps that it does not share; nothing may count there any more. */
+  /**
+   * Makes the next program's counters go on from what was counted in maps that it does not share: exactly so when nothing
+   * counts there any more. May be done again.
+   */
   carry(next: BpfObject): void;
 }
 

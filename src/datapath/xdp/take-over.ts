@@ -69,6 +69,8 @@ function takeOver(running: Running, options: XdpProgramOptions, target: Interfac
     const inheritance = inherit(running, options, addon().possibleCpus);
     program = XdpProgram.load(inheritance.options, 'inband', inheritance);
     pin(directory, generation + 1, program);
+    // Before as well: should this process be killed in between, little more than nothing is missing.
+    inheritance.carry(program.object);
     program.succeed(link, running.program);
     if (inheritance.isCarried) {
       gracePeriod();
