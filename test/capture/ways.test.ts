@@ -52,6 +52,27 @@ describe('the way to a backend', () => {
     });
   });
 
+  test('is kept when others come and go, and is the same for two backends at one address', () => {
+    for (const last of [11, 12]) ip('neigh', 'add', `10.9.0.${last}`, 'lladdr', mac, 'dev', 'lb0');
+    const to = (last: number, encapsulation: 'l2' | 'ipip' = 'l2') => ({
+      ...{ address: parseAddress(`10.9.0.${last}`)!, encapsulation },
+    });
+    const { ways, poll } = waysTo(['10.9.0.11', 'l2'], ['10.9.0.12', 'l2']);
+    poll(0);
+    const [first, second] = ways.ways;
+    ways.follow([undefined, to(12), to(13), to(12), to(11, 'ipip')]);
+    expect(ways.ways[1]).toBe(second);
+    expect([0, 2, 3, 4].map((number) => ways.ways[number])).toEqual(Array(4).fill('not looked up yet'));
+    expect(poll(1)).toBe(true);
+    expect(ways.ways[2]).toContain('no neighbour entry');
+    expect(ways.ways[3]).toEqual(second);
+    expect(ways.ways[4]).toMatchObject({ encapsulation: 'ipip', destinationText: '10.9.0.11' });
+    ways.follow([to(11)]);
+    expect(ways.ways).toHaveLength(1);
+    poll(2);
+    expect(ways.ways[0]).toEqual(first);
+  });
+
   test('out of another interface is none for frames', () => {
     ip('link', 'add', 'other0', 'type', 'veth', 'peer', 'name', 'other1');
     ip('address', 'add', '10.30.0.1/24', 'dev', 'other0');

@@ -20,8 +20,8 @@ export class Ways {
   readonly ways: (Hop | string)[] = [];
   #destinations: readonly (Destination | undefined)[] = [];
   readonly #neighbours = new NextHops([]);
-  /** Place of each layer-2 address among the neighbours. */
-  #placeOf = new Map<string, number>();
+  /** By number of backends with a neighbour: the place of that among all. */
+  #placeOf = new Map<number, number>();
   readonly #interface: string;
   #routedMs = Number.NEGATIVE_INFINITY;
 
@@ -40,10 +40,17 @@ export class Ways {
     this.ways.length = destinations.length;
     this.#destinations = destinations;
     this.#routedMs = Number.NEGATIVE_INFINITY;
-    const framed = destinations.flatMap((one) => (one?.encapsulation === 'l2' ? one.address : []));
-    const byText = new Map(framed.map((address) => [textOf(address), address]));
-    this.#placeOf = new Map([...byText.keys()].map((text, i) => [text, i]));
-    this.#neighbours.follow([...byText.values()]);
+    const addresses: Address[] = [];
+    const places = new Map<string, number>();
+    this.#placeOf = new Map();
+    for (const [number, destination] of destinations.entries()) {
+      if (destination?.encapsulation !== 'l2') continue;
+      const text = textOf(destination.address);
+      const place = places.get(text) ?? addresses.push(destination.address) - 1;
+      places.set(text, place);
+      this.#placeOf.set(number, place);
+    }
+    this.#neighbours.follow(addresses);
   }
 
   /** Takes in what changed; true if any way did. @param ifindex number of the interface captured on now */
@@ -54,7 +61,7 @@ export class Ways {
     let changed = false;
     for (const [number, destination] of this.#destinations.entries()) {
       if (destination?.encapsulation === 'l2') {
-        changed = this.#set(number, this.#framed(destination.address, ifindex)) || changed;
+        changed = this.#set(number, this.#framed(number, destination, ifindex)) || changed;
       } else if (destination && isTime) {
         all ??= interfaces();
         changed = this.#set(number, routedHop(destination.address, all)) || changed;
@@ -68,13 +75,12 @@ export class Ways {
     this.#neighbours.close();
   }
 
-  #framed(address: Address, ifindex: number): Hop | string {
-    const text = textOf(address);
-    const way = this.#neighbours.ways[this.#placeOf.get(text)!]!;
+  #framed(number: number, { address }: Destination, ifindex: number): Hop | string {
+    const way = this.#neighbours.ways[this.#placeOf.get(number)!]!;
     if (typeof way === 'string') return way;
     const { mac, sourceMac } = way;
     if (way.ifindex === ifindex) return { encapsulation: 'l2', mac, sourceMac };
-    return `${text} is not on the segment of ${this.#interface}, by which frames leave again; encap=ipip is routed`;
+    return `${textOf(address)} is not on the segment of ${this.#interface}, by which frames leave again; encap=ipip is routed`;
   }
 
   #set(number: number, way: Hop | string): boolean {
@@ -87,7 +93,9 @@ export class Ways {
 const textOf = ({ family, words }: Address): string => formatAddress(family, ...words);
 
 function isSameDestination(a: Destination, b: Destination): boolean {
-  return a.encapsulation === b.encapsulation && textOf(a.address) === textOf(b.address);
+  const { family, words } = a.address;
+  const isSameAddress = family === b.address.family && words.every((word, i) => word === b.address.words[i]);
+  return isSameAddress && a.encapsulation === b.encapsulation;
 }
 
 function routedHop(address: Address, all: readonly NetInterface[]): Hop | string {
