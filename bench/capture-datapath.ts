@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../src/admin/client.ts';
 import type { Status } from '../src/daemon.ts';
@@ -111,6 +111,8 @@ async function startBalancer(socket: string, flows: number): Promise<ChildProces
     ...[program, 'run', '--datapath', 'capture', '--interface', 'lb0', '--vip', `${vip}:${port}/tcp`],
     ...backends.flatMap((address) => ['--backend', address]),
     ...['--flows', String(flows), '--socket', socket, '--log-level', 'warn'],
+    // Its backends are a MAC address that answers nothing.
+    ...['--check', 'none', '--detach', '--state', dirname(socket)],
   ]);
   let said = '';
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
