@@ -52,6 +52,9 @@ export class WheelSignals implements BackendSignals {
   readonly #oldNs = new Float64Array(wheelBuckets);
   /** The latest bucket that was taken in, counted from time 0; -1 before the first. */
   #turn = -1;
+  /** Of the last update: the sum of what was counted, and whether no bucket held anything. */
+  #seenEvents = -1;
+  #isEmpty = false;
   #now = 0;
 
   /** @param starts where each CPU's words of this backend begin */
@@ -92,18 +95,34 @@ export class WheelSignals implements BackendSignals {
     this.resets += this.#gained(signalWord.resets);
     this.inFlight = Math.max(0, this.#sum(signalWord.inFlight));
     const turn = Math.floor(now / bucketNs);
+    const events = this.#events();
+    const isStill = events === this.#seenEvents && this.inFlight === 0 && this.#isEmpty;
+    this.#seenEvents = events;
+    this.#now = now;
+    // Most of many backends have nothing in flight: their wheels are not worth reading.
+    if (isStill) {
+      this.#turn = turn;
+      return;
+    }
     if (turn < this.#turn || turn - this.#turn >= wheelBuckets) this.#turn = turn - wheelBuckets;
     // The buckets that time has come to again: what was in them is older than a turn.
     while (this.#turn < turn) {
       this.#turn++;
       this.#age(this.#turn & (wheelBuckets - 1), (this.#turn - wheelBuckets) * bucketNs);
     }
+    this.#isEmpty = true;
     for (let bucket = 0; bucket < wheelBuckets; bucket++) {
       const held = Math.max(0, this.#sum(wheelWord + bucket));
+      if (held > 0) this.#isEmpty = false;
       this.#held[bucket] = held;
       if (this.#old[bucket]! > held) this.#old[bucket] = held;
     }
-    this.#now = now;
+  }
+
+  /** All that was counted: no request moves without. */
+  #events(): number {
+    const { flows, synRetransmits, handshakes, requests, responses, segments, retransmits, resets } = this;
+    return flows + synRetransmits + handshakes + requests + responses + segments + retransmits + resets;
   }
 
   /** What the bucket held at the last update is old; it was sent at `sentNs` unless it was old before. */

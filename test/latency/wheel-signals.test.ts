@@ -54,6 +54,22 @@ describe('requests in flight', () => {
     expect([0, 5, 50, 75, 85, 95].map((ms) => reader.waiting(ms * 1e6))).toEqual([5, 5, 4, 2, 1, 0]);
   });
 
+  it('are seen at once after a time without any, and after one in which all were answered', () => {
+    const { at, send, answer } = aMemory();
+    for (let ms = 0; ms < 300; ms += 10) expect(at(ms).inFlight).toBe(0);
+    for (const ms of [300, 1_000, 1_134]) {
+      send(ms);
+      expect(at(ms + 5)).toMatchObject({ inFlight: 1 });
+      expect(at(ms + 20).oldestNs / 1e6).toBeGreaterThanOrEqual(20);
+      expect(at(ms + 20).waiting(5e6)).toBe(1);
+      answer(ms);
+      for (let later = ms + 30; later < ms + 400; later += 10) {
+        expect(at(later)).toMatchObject({ inFlight: 0, oldestNs: 0 });
+        expect(at(later).waiting(0)).toBe(0);
+      }
+    }
+  });
+
   it('older than the wheel keep their age, while newer ones of the same bucket come and go', () => {
     const { at, send, answer } = aMemory();
     send(10);
