@@ -24,6 +24,8 @@ export interface ChaosOptions {
   readonly seconds: number;
   readonly say?: (line: string) => void;
   readonly start?: StartOptions;
+  /** `xdp` by default. Another one forwards nothing while there is no daemon: `only` must leave that out. */
+  readonly datapath?: 'xdp' | 'capture';
   /** Names of disturbances; all by default. */
   readonly only?: readonly string[];
   /** Ends it early, as if the time were over. */
@@ -111,7 +113,7 @@ function strays(world: World, before: Record<string, number>, after: Record<stri
  * @throws InbandError when the lab or the first daemon do not start
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { seed, seconds, say = () => {}, start = {} } = options;
+  const { seed, seconds, say = () => {}, start = {}, datapath = 'xdp' } = options;
   const rig = await Rig.up();
   try {
     const world = new World(rig, seed, start, say);
@@ -120,7 +122,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       if (String(line.event).startsWith('backend_')) world.say(`  daemon: ${JSON.stringify(line)}`);
     };
     rig.balancer.onDeath = (error) => world.fail(`the daemon ended: ${error.message}`);
-    rig.configure(undefined, { health, pool: { lost_flows: world.fate } });
+    rig.configure(undefined, { datapath, health, pool: { lost_flows: world.fate } });
     await rig.start(start);
     const before = await rig.wire();
     rig.startLoad();
