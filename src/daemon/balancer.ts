@@ -72,7 +72,7 @@ export class LoadBalancer {
     let datapath: Datapath | undefined;
     let balancer: LoadBalancer | undefined;
     try {
-      datapath = openDatapath(settings.datapath, datapathOptions(settings));
+      datapath = await openDatapath(settings.datapath, datapathOptions(settings));
       const facts = { startedAt: new Date(), pinned: datapath.pinned ?? null };
       const overrides = Overrides.load(settings.state, settings.interface, (event, about) =>
         log.error({ event, ...about }),

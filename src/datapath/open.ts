@@ -1,5 +1,4 @@
 import { InbandError } from '../errors.ts';
-import { CaptureDatapath } from './capture/datapath.ts';
 import type { Datapath, DatapathOptions } from './datapath.ts';
 import { XdpDatapath } from './xdp/datapath.ts';
 import { interfaces } from './xdp/neighbours.ts';
@@ -17,7 +16,7 @@ const refusals: readonly string[] = ['PERMISSION', 'NATIVE_MISSING', 'XDP_UNSUPP
  * `name`, `mode` and `reason`.
  * @throws InbandError what the datapath threw; when `auto` finds none, what XDP lacks, with what capture lacks as hint
  */
-export function openDatapath(name: DatapathName, options: DatapathOptions): Datapath {
+export async function openDatapath(name: DatapathName, options: DatapathOptions): Promise<Datapath> {
   if (name === 'xdp') return openXdp(options);
   if (name === 'capture') return openCapture(options);
   const needed = beyondXdp(options);
@@ -47,16 +46,20 @@ function openXdp(options: DatapathOptions): Datapath {
   });
 }
 
-/** @throws InbandError `HOOK_TAKEN` where a pinned XDP program would take the packets first */
-function openCapture(options: DatapathOptions, reason?: string): Datapath {
+/**
+ * Loads what captures, which XDP starts faster without.
+ * @throws InbandError `HOOK_TAKEN` where a pinned XDP program would take the packets first
+ */
+async function openCapture(options: DatapathOptions, reason?: string): Promise<Datapath> {
   const target = interfaces().find(({ name }) => name === options.interface);
   if (target) checkUnpinned(target, options.pin);
+  const { CaptureDatapath } = await import('./capture/datapath.ts');
   return reason === undefined ? CaptureDatapath.open(options) : CaptureDatapath.open(options, reason);
 }
 
-function captureInstead(options: DatapathOptions, refusal: InbandError): Datapath {
+async function captureInstead(options: DatapathOptions, refusal: InbandError): Promise<Datapath> {
   try {
-    return openCapture(options, `no XDP: ${refusal.message}`);
+    return await openCapture(options, `no XDP: ${refusal.message}`);
   } catch (error) {
     if (!(error instanceof InbandError)) throw error;
     throw new InbandError(error.code, refusal.message, {

@@ -17,7 +17,7 @@ const options = (backend: DatapathBackend, changes: Partial<DatapathOptions> = {
   ...changes,
 });
 const routed: DatapathBackend = { name: '10.0.0.11', encapsulation: 'ipip' };
-const refusal = (name: DatapathName, given: DatapathOptions) => thrownBy(() => openDatapath(name, given));
+const refused = (name: DatapathName, given: DatapathOptions) => expect(openDatapath(name, given)).rejects;
 
 describe('a backend as run takes it', () => {
   test('says how packets go there, or nothing', () => {
@@ -43,27 +43,27 @@ describe('a backend as run takes it', () => {
 });
 
 describe('a datapath', () => {
-  test('is not XDP for what XDP does not do, and the error says what does', () => {
+  test('is not XDP for what XDP does not do, and the error says what does', async () => {
     const code = 'USAGE';
     const hint = expect.stringContaining('--datapath capture');
-    expect(refusal('xdp', options(routed))).toMatchObject({ code, hint });
-    expect(refusal('xdp', options({ name: '10.0.0.11' }, { answerArp: true }))).toMatchObject({ code, hint });
+    await refused('xdp', options(routed)).toMatchObject({ code, hint });
+    await refused('xdp', options({ name: '10.0.0.11' }, { answerArp: true })).toMatchObject({ code, hint });
   });
 
-  test.each(['xdp', 'capture', 'auto'] as const)('%s needs an interface that there is', (name) => {
-    expect(refusal(name, options({ name: '10.0.0.11' }))).toMatchObject({
+  test.each(['xdp', 'capture', 'auto'] as const)('%s needs an interface that there is', async (name) => {
+    await refused(name, options({ name: '10.0.0.11' })).toMatchObject({
       code: expect.stringMatching(/^(ENVIRONMENT|NATIVE_MISSING)$/),
       message: expect.stringMatching(/no interface 'no-such0'|native/),
     });
   });
 
-  test('carries IPv4 in IPv4 only', () => {
+  test('carries IPv4 in IPv4 only', async () => {
     const vips = [{ endpoint: parseEndpoint('[2001:db8::1]:80/tcp', 'vip'), backends: [routed] }];
-    expect(refusal('capture', options(routed, { vips }))).toMatchObject({
+    await refused('capture', options(routed, { vips })).toMatchObject({
       code: 'USAGE',
       message: 'encap=ipip: the vip [2001:db8::1]:80/tcp is not IPv4',
     });
-    expect(refusal('capture', options({ ...routed, name: '2001:db8::11' }))).toMatchObject({
+    await refused('capture', options({ ...routed, name: '2001:db8::11' })).toMatchObject({
       code: 'USAGE',
       message: 'encap=ipip: the backend 2001:db8::11 is not IPv4',
     });
