@@ -1,8 +1,10 @@
 import { fill, type Members } from './population.ts';
 import { memberBytes, ShareQuotas, type SlotTable, type TableBuilder } from './shares.ts';
 
-/** Index where a number is of no backend of the pool; no pool has so many. */
+/** Index of the backend of each number while a table is built; where a number is of none, `nobody`. */
+const indices = new Uint16Array(0x1_0000);
 const nobody = 0xffff;
+indices.fill(nobody);
 
 /**
  * Moves exactly as many slots as shares demand: the sum over backends of max(0, new quota - slots held).
@@ -18,8 +20,6 @@ export class MinimalBuilder implements TableBuilder {
   readonly #members: Members;
   readonly #seed: number;
   readonly #numbers: Uint16Array;
-  /** Index of the backend of each number. */
-  readonly #indices: Uint16Array;
   readonly #quotas: ShareQuotas;
   readonly #surplus: Int32Array;
 
@@ -33,10 +33,6 @@ export class MinimalBuilder implements TableBuilder {
     this.#members = members;
     this.#seed = seed;
     this.#numbers = numbers;
-    this.#indices = new Uint16Array(numbers.reduce((most, number) => Math.max(most, number), 0) + 1).fill(
-      nobody,
-    );
-    for (const [index, number] of numbers.entries()) this.#indices[number] = index;
     this.#quotas = new ShareQuotas(members);
     this.#surplus = new Int32Array(members.names.length);
   }
@@ -51,24 +47,31 @@ export class MinimalBuilder implements TableBuilder {
 
   build(shares: Float64Array, table: SlotTable): number {
     const quotas = this.#quotas.fill(shares, table);
+    const numbers = this.#numbers;
+    for (let i = 0; i < numbers.length; i++) indices[numbers[i]!] = i;
+    const moves = this.#count(quotas, table);
+    if (moves > 0) this.#move(table, moves);
+    for (let i = 0; i < numbers.length; i++) indices[numbers[i]!] = nobody;
+    return moves;
+  }
+
+  /** Finds what each backend holds above its quota; returns the slots that are to move. */
+  #count(quotas: Uint32Array, table: SlotTable): number {
     const surplus = this.#surplus;
-    for (let i = 0; i < surplus.length; i++) surplus[i] = -quotas[i]!;
-    const indices = this.#indices;
-    const { length: slots } = table;
     const { length: backends } = surplus;
-    for (let slot = 0; slot < slots; slot++) {
+    for (let i = 0; i < backends; i++) surplus[i] = -quotas[i]!;
+    for (let slot = 0; slot < table.length; slot++) {
       const owner = indices[table[slot]!] ?? nobody;
       if (owner < backends) surplus[owner]! += 1;
     }
     let moves = 0;
-    for (let i = 0; i < surplus.length; i++) moves += Math.max(0, -surplus[i]!);
-    this.#move(table, moves);
+    for (let i = 0; i < backends; i++) moves += Math.max(0, -surplus[i]!);
     return moves;
   }
 
   #move(table: SlotTable, moves: number): void {
     const surplus = this.#surplus;
-    const indices = this.#indices;
+    const numbers = this.#numbers;
     const { order } = this.#members;
     let receiver = 0;
     let left = moves;
@@ -81,7 +84,7 @@ export class MinimalBuilder implements TableBuilder {
       while (surplus[order[receiver]!]! >= 0) receiver++;
       const taker = order[receiver]!;
       surplus[taker]! += 1;
-      table[slot] = this.#numbers[taker]!;
+      table[slot] = numbers[taker]!;
       left--;
     }
   }

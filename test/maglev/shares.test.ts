@@ -4,7 +4,7 @@ import { InbandError } from '../../src/errors.ts';
 import { createTableBuilder } from '../../src/maglev/builder.ts';
 import { populate } from '../../src/maglev/population.ts';
 import { Quotas } from '../../src/maglev/quota.ts';
-import type { TableBuilder } from '../../src/maglev/shares.ts';
+import { noBackend, type TableBuilder } from '../../src/maglev/shares.ts';
 import { slotsDefault } from '../../src/maglev/size.ts';
 import { countSlots, equalBackends, namesBySlot } from './tables.ts';
 
@@ -288,5 +288,45 @@ describe('the minimal builder', () => {
       return table;
     });
     expect(tables[0]).toEqual(tables[1]);
+  });
+});
+
+describe.each(methods)('numbers of backends, by a %s builder', (method) => {
+  const numbers = [7, 0, 65_534];
+  const backends = equalBackends(3);
+
+  it('stand in the table where their indices would', () => {
+    const plain = createTableBuilder(backends, { slots, method });
+    const numbered = createTableBuilder(backends, { slots, method, numbers });
+    expect([...numbered.createTable()]).toEqual([...plain.createTable()].map((index) => numbers[index]));
+    const shares = Float64Array.of(0.2, 0.3, 0.5);
+    const [table, other] = [plain.createTable(), numbered.createTable()];
+    expect(numbered.build(shares, other)).toBe(plain.build(shares, table));
+    expect([...other]).toEqual([...table].map((index) => numbers[index]));
+  });
+
+  it('that are of nobody lose their slots, and a builder beside does not know them either', () => {
+    const builder = createTableBuilder(backends, { slots, method, numbers });
+    const other = createTableBuilder(backends, { slots, method, numbers: [1, 2, 3] });
+    const table = other.createTable();
+    const even = Float64Array.of(1, 1, 1);
+    expect(builder.build(even, table)).toBe(slots);
+    expect(new Set(table)).toEqual(new Set(numbers));
+    expect(other.build(even, table)).toBe(slots);
+    table.fill(noBackend);
+    expect(builder.build(even, table)).toBe(slots);
+    expect(builder.build(even, table)).toBe(0);
+  });
+
+  it.each([
+    [[7, 0], 'too few'],
+    [[7, 0, 7], 'one twice'],
+    [[7, 0, 65_535], 'that of no backend'],
+    [[7, 0, -1], 'a negative one'],
+    [[7, 0, 1.5], 'a fraction'],
+  ])('cannot be %j: %s', (wrong, _what) => {
+    expect(() => createTableBuilder(backends, { slots, method, numbers: wrong })).toThrow(
+      `numbers of backends cannot be ${wrong.join(', ')}`,
+    );
   });
 });
