@@ -44,6 +44,9 @@ test('SIGHUP is a reload with a beginning and an end, also when the file is wron
   appendFileSync(balancer.configFile, '}');
   process.kill(balancer.pid, 'SIGHUP');
   await expect.poll(() => seen().slice(2), { timeout: 20_000 }).toEqual(['RELOADING=1', 'READY=1']);
+  expect(manager!.messages.findLast((message) => message.startsWith('READY'))).toMatch(
+    /^READY=1\nSTATUS=1 vip on \S+ by xdp; the last reload failed: .+$/,
+  );
   rig().configure(undefined, withoutChecks);
 });
 
