@@ -116,15 +116,15 @@ export class LoadBalancer {
         const took = Math.round((performance.now() - startMs) * 10) / 10;
         this.#reloads.note(true);
         log.info({ event: 'config_reloaded', took_ms: took, slots_moved: slotsMoved, ...changes });
+        notifier.ready(this.#summary());
         return { schema: 'inband.reload/1', took_ms: took, slots_moved: slotsMoved, ...changes };
       } catch (error) {
         this.#reloads.note(false);
         const { message } = error as Error;
         const details = error instanceof InbandError ? error.details : [];
         log.error({ event: 'config_reload_failed', reason: message, ...(details.length > 0 && { details }) });
+        notifier.ready(`${this.#summary()}; the last reload failed: ${message}`);
         throw error;
-      } finally {
-        notifier.ready();
       }
     });
   }
@@ -182,7 +182,14 @@ export class LoadBalancer {
       ...(this.#facts.pinned !== null && { pinned: this.#facts.pinned }),
       ...(this.#http && { http: this.#http.url }),
     });
-    notifier.ready(`${this.#control.services.length} vips on ${this.#control.settings.interface} by ${name}`);
+    notifier.ready(this.#summary());
+  }
+
+  /** What a service manager shows of it, in a line. */
+  #summary(): string {
+    const { services, settings, datapath } = this.#control;
+    const vips = `${services.length} ${services.length === 1 ? 'vip' : 'vips'}`;
+    return `${vips} on ${settings.interface} by ${datapath.name}`;
   }
 
   #run(): void {
