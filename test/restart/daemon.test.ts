@@ -2,6 +2,7 @@ import { chownSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import type { FlowsAnswer } from '../../src/admin/answers.ts';
 import type { Status } from '../../src/daemon.ts';
 
 import { accountOf, brokenLine } from '../chaos/account.ts';
@@ -16,6 +17,8 @@ const rig = useRig(still);
 
 const sharesOf = ({ vips }: Status) => vips[0]!.backends.map(({ share }) => share);
 const flowsOf = ({ vips }: Status) => vips[0]!.backends.map(({ flows }) => flows);
+
+const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
 
 /** Segments that clients sent and no server received. */
 async function lost(): Promise<number> {
@@ -75,6 +78,11 @@ describe('a daemon that is killed under load', () => {
     expect(datapath).toMatchObject({ adopted: true });
     expect(vips[0]!.slots_moved).toBe(0);
     expect(readdirSync(balancer.pin)).toHaveLength(2);
+    // Nothing was counted twice, or not at all; flows end while one looks.
+    const known = async () => (await balancer.get<FlowsAnswer>('/flows?limit=1')).matched;
+    const held = async () => sum((await balancer.status()).vips[0]!.backends.map((backend) => backend.held));
+    expect(await known()).toBeGreaterThan(0);
+    await expect.poll(async () => (await known()) - (await held()), { timeout: 5_000 }).toBe(0);
   });
 
   test('keeps the weights that an operator gave', async () => {
