@@ -155,7 +155,17 @@ ${more}`;
     socket = join(directory, 'inband.sock');
     path = join(directory, 'lb.yaml');
     writeFileSync(path, config('own'));
-    const child = lab.spawn(lab.lb, [process.execPath, main, 'run', '--config', path, '--tick', '2ms'], {
+    const command = [
+      'run',
+      '--config',
+      path,
+      '--tick',
+      '2ms',
+      '--detach',
+      '--state',
+      join(directory, 'state'),
+    ];
+    const child = lab.spawn(lab.lb, [process.execPath, main, ...command], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     const ended = new Promise((resolve) => child.once('close', resolve));
