@@ -19,6 +19,8 @@ const fates = ['reset', 'resteer', 'keep'] as const;
 const deadMs = 1_000;
 const afterMs = 2_500;
 const prefix = asService;
+/** Requests under way on each connection. */
+const depth = 2;
 
 const nowNs = (): number => Number(process.hrtime.bigint());
 
@@ -35,7 +37,7 @@ async function operate(rig: Rig): Promise<Operated> {
   const random = new Random(seed, 0);
   const took = new Map<string, number[]>();
   const before = await rig.wire();
-  rig.startLoad();
+  rig.startLoad({ depth });
   await sleep(5 * betweenMs);
   const beganNs = nowNs();
   for (let i = 0; i < operations; i++) {
@@ -164,7 +166,7 @@ export async function run(): Promise<BenchResult> {
       rows: [...operated.rows, ...removals.map(removalRow)],
       targets: targetsOf(operated, removals),
       notes: [
-        `Closed loops of 32 connections that live as long as the load and 32 that are made anew after 100 requests, through the load balancer to 4 servers, all on this machine. Operations are drawn at random (seed ${seed}), ${betweenMs} ms apart; add and remove rewrite the configuration file and reload.`,
+        `Closed loops of 32 connections that live as long as the load and 32 that are made anew after 100 requests, ${depth} requests under way on each, through the load balancer to 4 servers, all on this machine. Operations are drawn at random (seed ${seed}), ${betweenMs} ms apart; add and remove rewrite the configuration file and reload.`,
         `Crashed: a server's cables are pulled, ${deadMs} ms later it is removed from the configuration. Re-steered flows are reset by the server that they come to, which has no such connection. With keep clients find out by themselves, after ${patienceMs} ms.`,
       ],
     };

@@ -19,6 +19,8 @@ const calmMs = 400;
 const settleMs = 200;
 const targets = { requestsPerS: 50_000, withoutControlMs: 1_000 } as const;
 const prefix = asService;
+/** Requests under way on each connection. */
+const depth = 2;
 
 interface Kind {
   readonly what: string;
@@ -49,7 +51,7 @@ async function measure(rig: Rig, { what, signal, options }: Kind): Promise<Outco
   const { balancer } = rig;
   const before = await rig.wire();
   const beganNs = nowNs();
-  rig.startLoad();
+  rig.startLoad({ depth });
   const withoutControlMs: number[] = [];
   const [p99Us, calmP99Us]: [number[], number[]] = [[], []];
   for (let i = 0; i < repetitions; i++) {
@@ -161,7 +163,7 @@ export async function run(): Promise<BenchResult> {
       rows: all.flatMap(rowsOf),
       targets: targetsOf(all),
       notes: [
-        'Closed loops of 32 connections that live as long as the load and 32 that are made anew after 100 requests, through the load balancer to 4 servers, all on this machine.',
+        `Closed loops of 32 connections that live as long as the load and 32 that are made anew after 100 requests, ${depth} requests under way on each, through the load balancer to 4 servers, all on this machine.`,
         'Packets lost: segments that the kernels of the clients sent, first time or again, less those that the kernels of the servers received. Resets by servers, which packets of flows of other servers would lead to, count as broken connections at clients.',
         'Without control: from the signal to the first tick of the next daemon as its socket tells, with the priority that the systemd unit gives it. p99: worst interval of 20 ms, median over restarts.',
         'Other version: another version number, and a BPF program that the compiler made with other options.',

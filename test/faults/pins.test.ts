@@ -63,6 +63,27 @@ describe('a daemon that finds what another one left', () => {
     await unharmed(rig(), async () => {});
   });
 
+  test.each([
+    ['fewer slots', { slots: 4_099 }],
+    ['more flows', { flows: 2_000_000 }],
+    ['fewer flows', { flows: 10_000 }],
+    ['another estimator', { estimator: 'ensemble' }],
+    ['another policy', { policy: 'static' }],
+    ['tables that do not depend on the past', { table: 'stateless' }],
+    ['a longer tick', { tick: '10ms' }],
+  ])('keeps all flows when it is configured with %s than the one before', async (_, settings) => {
+    const { balancer } = rig();
+    await unharmed(rig(), async () => {
+      await balancer.end('SIGKILL');
+      rig().configure(undefined, { ...withoutChecks, ...settings });
+      await balancer.start();
+      expect((await balancer.status()).datapath.adopted).toBe(true);
+      await balancer.end('SIGTERM');
+      rig().configure(undefined, withoutChecks);
+      await balancer.start();
+    });
+  });
+
   test('serves what is configured now, and flows of what is not any more', async () => {
     const { balancer, servers } = rig();
     await unharmed(rig(), async () => {
