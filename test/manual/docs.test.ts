@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { program } from '../../src/cli/program.ts';
+import { exitCode } from '../../src/errors.ts';
 import { allCommands, syntaxOf } from '../../src/manual/syntax.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
@@ -48,6 +49,34 @@ test('the manual of operating has many of them, and what is wrong would be found
     complaintsAbout,
   );
   expect(wrong).toEqual(['drian 10.0.0.1: no command drian', 'run --intreface eth0: no option --intreface']);
+});
+
+test('the manual of operating has every event of the log, and no other', () => {
+  const folders = ['src/daemon', 'src/cli', 'src/health'];
+  const sources = folders.flatMap((folder) =>
+    readdirSync(join(root, folder)).map((name) => readFileSync(join(root, folder, name), 'utf8')),
+  );
+  const events = sources.flatMap((source) => [
+    ...[...source.matchAll(/\bevent: '(\w+)'/g)].map(([, event]) => event!),
+    ...[...source.matchAll(/#tell\('(\w+)'/g)].map(([, event]) => event!),
+  ]);
+  // Health has names of its own, which the log puts `backend_` before.
+  const named = ['up', 'down', 'ejected', 'readmitted'];
+  const wanted = new Set([
+    ...events.filter((event) => !named.includes(event)),
+    ...named.map((event) => `backend_${event}`),
+  ]);
+  const text = readFileSync(join(root, 'docs/operating.md'), 'utf8');
+  const table = text.slice(text.indexOf('| event | meaning |'), text.indexOf('## Tuning'));
+  const documented = table
+    .split('\n')
+    .flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, event]) => event!));
+  expect([...new Set(documented)].sort()).toEqual([...wanted].sort());
+});
+
+test.each(['README.md', 'docs/operating.md'])('%s has every exit code', (name) => {
+  const text = readFileSync(join(root, name), 'utf8');
+  for (const code of Object.values(exitCode)) expect(text).toMatch(new RegExp(`^\\| ${code} \\| \\w`, 'm'));
 });
 
 test('pages that the manual of operating leads to are there, and so are the headings', () => {
