@@ -7,6 +7,7 @@ import { parseAddress } from '../net/address.ts';
 import type { Ns } from '../units.ts';
 import { monotonicNs } from './clock.ts';
 import { Names } from './names.ts';
+import { Obstacles } from './obstacles.ts';
 import type { Overrides } from './overrides.ts';
 import { type Plan, planOf, Turns } from './plan.ts';
 import { Service } from './service.ts';
@@ -57,6 +58,7 @@ export class Control {
   ticksLate = 0;
   lastTickNs = monotonicNs();
   readonly #log: Logger;
+  readonly #obstacles: Obstacles;
   /** Services with backends whose health changed since the last tick. */
   readonly #stale = new Set<Service>();
   readonly #fates = new Map<number, Fate>();
@@ -70,6 +72,7 @@ export class Control {
     this.settings = settings;
     this.overrides = overrides;
     this.#log = log;
+    this.#obstacles = new Obstacles(datapath, log);
     const { interface: link, healthSource } = settings;
     const source = healthSource === undefined ? undefined : parseAddress(healthSource);
     this.monitor = new HealthMonitor({
@@ -160,9 +163,10 @@ export class Control {
     for (const service of this.services) {
       // A pool whose policy acts on samples alone leaves them as they are.
       if (service.pool.policy.trigger === 'sample') for (const one of service.signals) one.update(now);
-      const isNews = this.#lookAtObstacles(service);
+      const isNews = this.#obstacles.look(service, now);
       if (!service.isPending && (isNews || this.#isRampDue(service, now))) this.publish(service, now);
     }
+    this.#obstacles.finish(now);
   }
 
   /** Starts the next window of what status shows; the one before stays to be read. */
@@ -242,24 +246,6 @@ export class Control {
     if (now - service.rampedNs < (length > largePool ? largeRampNs : 0)) return false;
     service.rampedNs = now;
     return true;
-  }
-
-  /** True if packets can be sent to others than before. */
-  #lookAtObstacles(service: Service): boolean {
-    let isNews = false;
-    for (const [b, number] of service.numbers.entries()) {
-      const obstacle = this.datapath.obstacle(number);
-      if (obstacle === service.obstacles[b]) continue;
-      isNews = true;
-      service.obstacles[b] = obstacle;
-      // The first next hop is no return, unless others have shared the flows until then.
-      service.pool.setUsable(b, obstacle === undefined, service.wasReachable[b]! || service.joins[b]!);
-      if (obstacle === undefined) service.wasReachable[b] = true;
-      const about = { vip: service.name, backend: service.pool.backends[b]!.name };
-      if (obstacle === undefined) this.#log.info({ event: 'backend_usable', ...about });
-      else this.#log.warn({ event: 'backend_unusable', ...about, obstacle });
-    }
-    return isNews;
   }
 
   /** Says what flows of backends meet that are lost. */

@@ -11,6 +11,7 @@ import { prepareTable, type TableMethod } from '../maglev/builder.ts';
 import type { Members } from '../maglev/population.ts';
 import { type Endpoint, formatEndpoint } from '../net/address.ts';
 import { ns } from '../units.ts';
+import { monotonicNs } from './clock.ts';
 import { carriedShares, countedShares } from './initial-shares.ts';
 import type { Overrides } from './overrides.ts';
 
@@ -63,6 +64,9 @@ export class Service implements ServiceView {
   readonly obstacles: (string | undefined)[];
   /** Per backend, whether packets could be sent to it at any time. */
   readonly wasReachable: boolean[];
+  /** Per backend, whether the log says that packets cannot be sent to it. */
+  readonly isToldUnusable: boolean[];
+  readonly bornNs = monotonicNs();
   /** Weights as configured; those of `pool` are what an operator made of them. */
   readonly configured: readonly BackendSettings[];
   /** Per backend, 1 where an operator gave it the weight 0. */
@@ -129,6 +133,7 @@ export class Service implements ServiceView {
     });
     this.obstacles = earlier.map((b) => (b < 0 ? notLookedAt : before!.obstacles[b]));
     this.wasReachable = earlier.map((b) => b >= 0 && before!.wasReachable[b]!);
+    this.isToldUnusable = earlier.map((b) => b >= 0 && before!.isToldUnusable[b]!);
     this.health = earlier.map((b) => before?.health[b] ?? unchecked);
     if (before) {
       this.generation = before.generation;

@@ -144,6 +144,8 @@ pools:
   both: { backends: [{ address: ${one}, weight: 3 }, ${two}] }
 slots: 1009
 admin: { socket: ${socket} }
+detach: true
+state: ${join(labDirectory(lab.id), 'state')}
 log: { level: error }
 ${more}`;
   };
@@ -155,16 +157,7 @@ ${more}`;
     socket = join(directory, 'inband.sock');
     path = join(directory, 'lb.yaml');
     writeFileSync(path, config('own'));
-    const command = [
-      'run',
-      '--config',
-      path,
-      '--tick',
-      '2ms',
-      '--detach',
-      '--state',
-      join(directory, 'state'),
-    ];
+    const command = ['run', '--config', path, '--tick', '2ms'];
     const child = lab.spawn(lab.lb, [process.execPath, main, ...command], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });

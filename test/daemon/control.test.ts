@@ -38,6 +38,32 @@ describe('a control', () => {
   });
 });
 
+describe('the log', () => {
+  const unusable = (lines: Record<string, unknown>[]) =>
+    lines.filter(({ event }) => event === 'backend_unusable').length;
+
+  test('does not tell of next hops that are looked for the first time, unless that takes long', () => {
+    const stage = aControl(undefined, { prepare: (made) => made.obstacles.set(0, 'not looked up yet') });
+    stage.control.poll();
+    expect(unusable(stage.lines)).toBe(0);
+    Object.assign(stage.control.services[0]!, { bornNs: 0 });
+    stage.control.poll();
+    stage.control.poll();
+    expect(unusable(stage.lines)).toBe(1);
+    stage.datapath.obstacles.clear();
+    stage.control.poll();
+    expect(stage.events()).toContain('backend_usable');
+  });
+
+  test('tells of as many backends as anybody reads when all are gone at once, and how many more', () => {
+    const many = Array.from({ length: 100 }, (_, i) => `10.0.1.${i}`).join(', ');
+    const { control, datapath, lines } = aControl(settingsOf({ [web]: many }));
+    for (let number = 0; number < 100; number++) datapath.obstacles.set(number, 'the interface is down');
+    control.poll();
+    expect(unusable(lines)).toBe(20);
+  });
+});
+
 describe('other settings', () => {
   test('the same ones move nothing and touch nobody', async () => {
     const { control } = aControl();
