@@ -7,7 +7,9 @@
  *
  *   reap PREFIX DIRECTORY     namespaces are those whose name starts with PREFIX
  */
+#define _GNU_SOURCE
 #include <dirent.h>
+#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,6 +27,8 @@
 #define KILL_WAIT_MS 2000
 /* A process may start another one before it is killed, but not for ever. */
 #define KILL_ROUNDS_MAX 8
+/* Directories open at a time while the lab's is removed. */
+#define DEPTH_MAX 16
 
 struct netns {
 	char path[PATH_MAX];
@@ -118,18 +122,19 @@ static void kill_processes(void)
 		;
 }
 
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+	(void)status;
+	(void)kind;
+	(void)place;
+	remove(path);
+	return 0;
+}
+
+/* With all that is below, and without following links or leaving its file system. */
 static void remove_directory(const char *path)
 {
-	DIR *directory = opendir(path);
-	struct dirent *entry;
-
-	if (!directory)
-		return;
-	while ((entry = readdir(directory)))
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(directory), entry->d_name, 0);
-	closedir(directory);
-	rmdir(path);
+	nftw(path, remove_entry, DEPTH_MAX, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
 int main(int argc, char **argv)

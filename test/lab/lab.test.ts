@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Lab } from '../../src/lab/lab.ts';
 import { startLoad } from '../../src/lab/load.ts';
 import { type Host, serverPort } from '../../src/lab/plan.ts';
+import { labDirectory } from '../../src/lab/records.ts';
 import { compileOwner, removeOwner, startOwner } from './owner.ts';
 import { remainsOf } from './remains.ts';
 import { labUnavailable, skipAll } from './require.ts';
@@ -216,6 +218,9 @@ describe('labs', () => {
     const [first, second] = labs as [Lab, Lab];
     const sleeper = second.spawn(second.servers[2]!, ['sleep', '600'], { stdio: 'ignore' });
     const end = once(sleeper, 'close');
+    const below = join(labDirectory(first.id), 'state', 'deeper');
+    mkdirSync(below, { recursive: true });
+    writeFileSync(join(below, 'file'), 'kept by a daemon');
     await first.down();
     expect(remainsOf(first.id)).toEqual([]);
     await expect(ask(second, second.servers[2]!.address, 'version\r\nquit\r\n')).resolves.toContain(
