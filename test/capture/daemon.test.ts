@@ -262,6 +262,14 @@ test('a backend behind IP-in-IP gets packets that the kernel routes, next to one
     expect(datapath).toMatchObject({ name: 'capture', mode: 'l2+ipip' });
     expect(datapath.reason).toContain('encap=ipip');
     expect([packets.tx, packets.ipip]).toEqual(vips[0]!.backends.map((backend) => backend.packets));
+    // Checks go the same ways.
+    await vi.waitFor(
+      async () => {
+        const { backends: checked } = (await daemon.status()).vips[0]!;
+        expect(checked.map(({ health }) => health.state)).toEqual(['up', 'up']);
+      },
+      { timeout: 20_000, interval: 100 },
+    );
     expect(packets.ipip).toBeGreaterThan(0);
   } finally {
     await daemon.stop();
