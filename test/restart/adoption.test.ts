@@ -356,6 +356,42 @@ describe('a datapath', () => {
     next.detach();
   });
 
+  for (const [what, pin] of [
+    ['pinned', true],
+    ['not pinned', false],
+  ] as const) {
+    test(`that is ${what} goes on when its interface was deleted and made again`, async () => {
+      const { peer } = enterLab();
+      const directory = pinDirectory();
+      const datapath = XdpDatapath.open(options(pin ? directory : undefined));
+      onTestFinished(() => datapath.detach());
+      datapath.slots(0).fill(0);
+      const poll = () => {
+        datapath.poll();
+        return datapath.notices();
+      };
+      expect(poll()).toEqual([]);
+      ip('link', 'del', 'lb0');
+      await expect
+        .poll(poll, { timeout: 5_000 })
+        .toEqual(['nothing is forwarded: the program is off lb0, which is gone']);
+      ip('link', 'add', 'lb0', 'type', 'veth', 'peer', 'name', 'peer0', 'netns', peer);
+      await expect
+        .poll(poll, { timeout: 5_000 })
+        .toEqual(['nothing is forwarded: the program is off lb0, which is down']);
+      ip('link', 'set', 'lb0', 'up');
+      await expect.poll(poll, { timeout: 5_000 }).toEqual(['lb0 is there again: forwarding goes on']);
+      expect(hookHolder(interfaceNamed('lb0'))).toMatchObject({ programName: 'inband' });
+      expect([...datapath.slots(0)]).toEqual(Array(slots).fill(0));
+      if (!pin) return;
+      datapath.close();
+      const next = XdpDatapath.open(options(directory));
+      onTestFinished(() => next.detach());
+      expect(next.adopted).toBe(true);
+      expect([...next.slots(0)]).toEqual(Array(slots).fill(0));
+    });
+  }
+
   test('is adopted under the name that its interface has got', () => {
     enterLab();
     const directory = pinDirectoryOf('lb0');

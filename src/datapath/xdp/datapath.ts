@@ -18,6 +18,7 @@ import type {
   SampleRecord,
 } from '../datapath.ts';
 import { FrameSender } from './frame-sender.ts';
+import { LinkKeeper } from './link-keeper.ts';
 import type { InterfaceName } from './native.ts';
 import { interfaces } from './neighbours.ts';
 import { NextHops } from './next-hops.ts';
@@ -39,13 +40,12 @@ const typeIpv4 = 0x0800;
 /** The load balancer in the kernel: the XDP program on one interface, and the next hops of its backends. */
 export class XdpDatapath implements Datapath {
   readonly name = 'xdp';
-  readonly mode: string;
-  readonly reason: string;
   readonly adopted: boolean;
   readonly pinned: string | undefined;
   readonly #options: DatapathOptions;
   readonly #program: XdpProgram;
   readonly #hops = new NextHops([]);
+  readonly #link: LinkKeeper;
   #sweeper: Sweeper | undefined;
   /** Numbers of the backends at each next hop, and the next hop of each. */
   #numbersAt: number[][] = [];
@@ -64,10 +64,9 @@ export class XdpDatapath implements Datapath {
     const { program, attachment, adopted } = installed;
     this.#program = program;
     this.#options = options;
-    this.mode = attachment.mode;
-    this.reason = attachment.reason;
     this.adopted = adopted;
     this.pinned = options.pin;
+    this.#link = new LinkKeeper(program, attachment, options.interface, options.pin);
     this.#notices = [...notices, ...installed.notices];
     this.#sender = this.#openSender();
     for (const { number } of program.members) if (program.isRouted(number)) this.#believed.add(number);
@@ -107,6 +106,14 @@ export class XdpDatapath implements Datapath {
       installed.program.close();
       throw error;
     }
+  }
+
+  get mode(): string {
+    return this.#link.attachment.mode;
+  }
+
+  get reason(): string {
+    return this.#link.attachment.reason;
   }
 
   get placed(): readonly PlacedVip[] {
@@ -170,6 +177,8 @@ export class XdpDatapath implements Datapath {
 
   poll(): void {
     const nowMs = performance.now();
+    const news = this.#link.poll(nowMs);
+    if (news !== undefined) this.#notices.push(news);
     for (const hop of this.#hops.poll(nowMs)) {
       for (const backend of this.#numbersAt[hop]!) this.#route(backend, hop);
     }

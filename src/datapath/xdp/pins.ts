@@ -116,6 +116,13 @@ export function pinGeneration(
   }
 }
 
+/** Pins a link in place of the one before. */
+export function pinLink(directory: string, link: XdpLink): void {
+  const path = linkPath(directory);
+  if (existsSync(path)) withFiles(path, () => unlinkSync(path));
+  link.pin(path);
+}
+
 export const removeGeneration = (directory: string, generation: number): void =>
   removeFlat(join(directory, String(generation)));
 

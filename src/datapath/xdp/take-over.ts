@@ -4,9 +4,9 @@ import { inherit } from './inherit.ts';
 import { gracePeriod, hookHolder, type InterfaceName, type XdpMode } from './link.ts';
 import {
   findPinDirectory,
-  linkPath,
   makePinDirectory,
   pinGeneration,
+  pinLink,
   removeGeneration,
   removePins,
 } from './pins.ts';
@@ -41,7 +41,7 @@ export function install(options: XdpProgramOptions, target: InterfaceName, direc
   const started = start(options, target);
   try {
     pin(directory, 1, started.program);
-    started.program.link!.pin(linkPath(directory));
+    pinLink(directory, started.program.link!);
     return started;
   } catch (error) {
     started.program.close();
