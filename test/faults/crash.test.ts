@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import type { BackendsAnswer } from '../../src/admin/answers.ts';
-import { unharmed, useRig } from './support.ts';
+import { unharmed, useRig, withoutChecks } from './support.ts';
 
 const health = { check: 'tcp', interval: '500ms', timeout: '500ms', rise: 1, fall: 2, slow_start: '1s' };
 const rig = useRig({ health, pool: { lost_flows: 'resteer' } });
@@ -26,9 +27,9 @@ test('a server that came back while there was no daemon loses no flow when slots
   await balancer.start();
   await isSaidToBe(server.address, 'up');
   await unharmed(rig(), async () => {
-    for (const weight of [1, 20, 1, 20]) {
+    for (const weight of [1, 20, 1, 20, null]) {
       await balancer.post('/backend', { backend: servers[0]!.address, weight });
-      await new Promise((resolve) => setTimeout(resolve, 400));
+      await sleep(400);
     }
   });
 });
@@ -43,3 +44,30 @@ test('servers that all seem to be down get all flows, and keep them', async () =
   // Down still, as far as the load balancer knows.
   await unharmed(rig(), () => Promise.all(servers.map(({ address }) => isSaidToBe(address, 'up'))));
 });
+
+test.each(['reset', 'resteer'])(
+  'flows of a server that fell silent and was removed are told by %s, and nobody else',
+  async (fate) => {
+    const { lab, balancer, servers } = rig();
+    const dead = servers[1]!;
+    rig().configure(undefined, { ...withoutChecks, pool: { lost_flows: fate } });
+    await balancer.post('/reload', {});
+    rig().startLoad({ connections: 8, thinkUs: 500 });
+    await sleep(400);
+    await lab.setLink(dead, 'down');
+    await sleep(300);
+    rig().configure([servers[0]!.name]);
+    await balancer.post('/reload', {});
+    // By then each has sent its request again, the last time after 0.6 s, and was told.
+    await sleep(2_000);
+    const connections = await rig().endLoad();
+    await lab.setLink(dead, 'up');
+    rig().configure(undefined, { health, pool: { lost_flows: fate } });
+    await balancer.post('/reload', {});
+    const broken = connections.filter(({ end }) => end !== 'kept' && end !== 'completed');
+    expect(broken.length).toBeGreaterThan(0);
+    expect(new Set(broken.map(({ end, server }) => `${end} ${server}`))).toEqual(
+      new Set([`reset ${dead.name}`]),
+    );
+  },
+);
