@@ -1,3 +1,4 @@
+import { details } from './details.ts';
 import { examples } from './examples.ts';
 import { environmentPart, exitStatusPart, filesPart } from './parts.ts';
 import {
@@ -58,6 +59,7 @@ export function commandPage(command: CommandSyntax): string {
     (hasBelow ? command.commands : [command]).map(synopsis).join('\n.br\n'),
     heading('Description'),
     prose(sentence(command.description)),
+    ...(details[command.path.slice(1).join(' ')] ?? []).map(paragraph),
     ...notesPart(command),
     ...(hasBelow
       ? [

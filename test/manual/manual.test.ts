@@ -8,6 +8,7 @@ import { program } from '../../src/cli/program.ts';
 import { schemaText } from '../../src/config/reference.ts';
 import { exitCode } from '../../src/errors.ts';
 import { commandPage } from '../../src/manual/command-pages.ts';
+import { details } from '../../src/manual/details.ts';
 import { examples } from '../../src/manual/examples.ts';
 import { manualFiles } from '../../src/manual/manual.ts';
 import { page, paragraph, plain, prose, tagged, title } from '../../src/manual/roff.ts';
@@ -82,6 +83,11 @@ describe('what is made from the definitions of the command line', () => {
         for (const word of words.filter((one) => one.startsWith('--'))) expect(known, line).toContain(word);
       }
     }
+  });
+
+  test('what pages say beyond the help is about commands that exist', () => {
+    const names = commands.map(({ path }) => path.slice(1).join(' '));
+    for (const name of Object.keys(details)) expect(names).toContain(name);
   });
 
   test.each(pages)('groff reads %s without a warning', (_, text) => {
