@@ -31,13 +31,23 @@ export class LinkKeeper {
   poll(nowMs: number): string | undefined {
     if (nowMs - this.#lookedMs < lookMs) return undefined;
     this.#lookedMs = nowMs;
-    if (this.#program.link?.info().ifindex) return undefined;
+    if (this.#isAttached()) return undefined;
     const problem = this.#attach();
     if (problem === this.#told) return undefined;
     this.#told = problem;
     return problem === undefined
       ? `${this.#interface} is there again: forwarding goes on`
       : `nothing is forwarded: ${problem}`;
+  }
+
+  /** True also where this process may not ask any more, as a user that it became on kernels before 6.5. */
+  #isAttached(): boolean {
+    try {
+      return (this.#program.link?.info().ifindex ?? 0) > 0;
+    } catch (error) {
+      if (error instanceof InbandError && error.code === 'PERMISSION') return true;
+      throw error;
+    }
   }
 
   /** Puts the program on the interface; why that is impossible now, or undefined. */
