@@ -56,8 +56,6 @@ export class WatchedBackend {
   settings: HealthSettings;
   kind: CheckName;
   running: Running | undefined;
-  /** When the next check is due; infinite while there is none to come. */
-  nextNs: number;
   /** Where its way around the ports stands. */
   cursor: number;
   evidence: Evidence | undefined;
@@ -70,6 +68,9 @@ export class WatchedBackend {
   /** Always as it is now. */
   readonly health: BackendHealth;
   readonly #standing: Standing;
+  /** Where the time of its next check is kept: beside those of others, so that they are looked through soon. */
+  #due = new Float64Array(1);
+  #place = 0;
   #suspectedNs = Number.NEGATIVE_INFINITY;
   #isFirst = true;
   /** Whether it was out before, so that its share is to grow slowly. */
@@ -86,6 +87,22 @@ export class WatchedBackend {
     this.#standing = new Standing(state, reason, now);
     this.health = viewOf(this, this.#standing);
     this.nextNs = this.isChecked ? now : Number.POSITIVE_INFINITY;
+  }
+
+  /** When the next check is due; infinite while there is none to come. */
+  get nextNs(): number {
+    return this.#due[this.#place]!;
+  }
+
+  set nextNs(at: number) {
+    this.#due[this.#place] = at;
+  }
+
+  /** Keeps the time of its next check there from now on. */
+  keepDue(due: Float64Array<ArrayBuffer>, place: number): void {
+    due[place] = this.nextNs;
+    this.#due = due;
+    this.#place = place;
   }
 
   get isChecked(): boolean {

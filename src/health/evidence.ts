@@ -107,6 +107,8 @@ export class Evidence {
   /** What clients sent, and when that last was other than before. */
   #sent = 0;
   #sentNs: Ns;
+  /** All that was counted when it was last taken in. */
+  #seen = 0;
 
   constructor(signals: BackendSignals, now: Ns) {
     this.#signals = signals;
@@ -149,6 +151,11 @@ export class Evidence {
     if (now - this.#kernel.aliveNs < silenceNsMin || flows - this.#flows < unanswered) return false;
     this.#flows = flows;
     return true;
+  }
+
+  /** Whether there is nothing against it, no flow that may be refused, and nothing to take in. */
+  get isStill(): boolean {
+    return !this.#isCharged && this.#signals.flows === this.#flows && this.#counted() === this.#seen;
   }
 
   /** Takes in what was counted until now. */
@@ -242,6 +249,13 @@ export class Evidence {
     this.#handshakes = handshakes;
     this.#responses = responses;
     this.#sent = flows + segments + synRetransmits;
+    this.#seen = this.#counted();
+  }
+
+  #counted(): number {
+    const { flows, synRetransmits, handshakes, requests, responses, segments, retransmits, resets } =
+      this.#signals;
+    return flows + synRetransmits + handshakes + requests + responses + segments + retransmits + resets;
   }
 }
 

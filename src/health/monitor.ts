@@ -65,6 +65,8 @@ export class HealthMonitor {
   /** Families that no check can come from, as was said. */
   readonly #told = new Set<4 | 6>();
   #all: readonly WatchedBackend[] = [];
+  /** Per backend, when its next check is due. */
+  #due = new Float64Array(0);
   #pools: readonly WatchedPool[] = [];
   /** Whose turn it is to begin: who waited for lack of `beginsMax` comes first. */
   #turn = 0;
@@ -88,6 +90,8 @@ export class HealthMonitor {
         ),
     );
     this.#all = this.#pools.flatMap(({ backends }) => backends);
+    this.#due = new Float64Array(this.#all.length);
+    for (const [i, backend] of this.#all.entries()) backend.keepDue(this.#due, i);
     for (const gone of before.values()) {
       if (this.#byNumber.get(gone.backend.number) !== gone) this.#abandon(gone);
     }
@@ -153,8 +157,9 @@ export class HealthMonitor {
     let begun = 0;
     for (let i = 0; i < count; i++) {
       const at = (this.#turn + i) % count;
+      if (this.#due[at]! > now) continue;
       const backend = this.#all[at]!;
-      if (backend.nextNs > now || backend.running) continue;
+      if (backend.running) continue;
       if (begun === beginsMax) {
         this.#turn = at;
         return;

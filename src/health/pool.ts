@@ -34,6 +34,8 @@ export class WatchedPool {
     }
     if (!this.#settings.passive.enabled) return found;
     for (const backend of this.backends) backend.watch(now);
+    // Most pools of many have no client at a time.
+    if (this.backends.every(({ evidence }) => evidence?.isStill !== false)) return found;
     const pool = this.#evidence();
     for (const backend of this.backends) {
       backend.evidence?.takeIn(pool, this.#settings.passive, now);
