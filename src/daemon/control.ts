@@ -15,6 +15,8 @@ import { watchedVips } from './watched.ts';
 
 /** How often checks of backends are looked after. */
 const healthNs = 10e6;
+/** Kinds of samples that a policy does not act on are read so often: its pool looks at them ten times a second. */
+const allKindsNs = 50e6;
 /** Pools of more backends than this take a step of a slow start only so often. */
 const largePool = 100;
 const largeRampNs = 500e6;
@@ -63,6 +65,7 @@ export class Control {
   readonly #stale = new Set<Service>();
   readonly #fates = new Map<number, Fate>();
   #healthNs = Number.NEGATIVE_INFINITY;
+  #allKindsNs = Number.NEGATIVE_INFINITY;
   #shareLogNs = Number.NEGATIVE_INFINITY;
   #working: Promise<unknown> = Promise.resolve();
 
@@ -148,10 +151,15 @@ export class Control {
       this.monitor.poll(now);
     }
     if (this.#stale.size > 0) this.#refresh(now);
+    const all = now - this.#allKindsNs >= allKindsNs;
+    if (all) this.#allKindsNs = now;
     for (const service of this.services) {
       if (service.isPending) continue;
-      for (const windows of service.windows) for (const window of windows) window.update();
-      if (service.pool.decide(now)) this.publish(service, now);
+      const { pool, windows } = service;
+      const chosen = windows[pool.kinds.indexOf(pool.kind)] ?? [];
+      for (const window of chosen) window.update();
+      if (all) for (const kind of windows) if (kind !== chosen) for (const window of kind) window.update();
+      if (pool.decide(now)) this.publish(service, now);
     }
   }
 
