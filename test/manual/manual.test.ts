@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import { program } from '../../src/cli/program.ts';
 import { schemaText } from '../../src/config/reference.ts';
 import { exitCode } from '../../src/errors.ts';
@@ -19,7 +19,10 @@ const files = manualFiles(await program());
 const pages = Object.entries(files).filter(([path]) => path.startsWith('docs/man/'));
 const commands = allCommands(syntaxOf(await program()));
 const hasGroff = spawnSync('groff', ['--version']).status === 0;
-const noGroff = 'groff is not there to read pages; apt-get install groff-base';
+
+function needsGroff({ skip }: TestContext): void {
+  if (!hasGroff) skip('groff is not there to read pages; apt-get install groff-base');
+}
 
 /** Names of all keys that a JSON Schema has, but for those that tell which of several mappings one is. */
 function keysOf(schema: unknown): string[] {
@@ -89,14 +92,17 @@ describe('what is made from the definitions of the command line', () => {
     const names = commands.map(({ path }) => path.slice(1).join(' '));
     for (const name of Object.keys(details)) expect(names).toContain(name);
   });
+});
 
-  test.each(pages)('groff reads %s without a warning', (_, text) => {
-    expect(hasGroff, noGroff).toBe(true);
+describe('groff', () => {
+  beforeEach(needsGroff);
+  test.each(pages)('reads %s without a warning', (_, text) => {
     expect(shown(text).warnings).toBe('');
   });
 });
 
 describe('a page', () => {
+  beforeEach(needsGroff);
   const command = new Command('fetch')
     .description('Get "it" from C:\\temp - or .hidden')
     .addArgument(new Argument('<what...>', 'what to get').choices(['all', 'none']))
@@ -107,7 +113,6 @@ describe('a page', () => {
   const text = commandPage(syntaxOf(command, ['inband']));
 
   test('shows what was written, whatever roff would make of it', () => {
-    expect(hasGroff, noGroff).toBe(true);
     const result = shown(text);
     expect(result.warnings).toBe('');
     expect(result.text).toContain('inband-fetch - Get "it" from C:\\temp - or .hidden');
@@ -120,7 +125,6 @@ describe('a page', () => {
   });
 
   test('any printable text comes out as it went in', () => {
-    expect(hasGroff, noGroff).toBe(true);
     const words = fc.stringMatching(/^[!-~]{1,12}$/).filter((word) => !word.includes('`'));
     fc.assert(
       fc.property(fc.array(words, { minLength: 1, maxLength: 5 }), (list) => {
