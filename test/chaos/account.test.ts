@@ -36,6 +36,12 @@ describe('a broken connection', () => {
     expect(excuseOf({ ...unknown, startedNs: 2_200, endedNs: 2_300 }, [crash], patience)).toBeUndefined();
   });
 
+  test('is not excused when it began after no new ones should come to its server', () => {
+    const removal = { ...crash, begunByNs: 1_100 };
+    expect(excuseOf(connection({ startedNs: 1_100 }), [removal], patience)).toBeDefined();
+    expect(excuseOf(connection({ startedNs: 1_101 }), [removal], patience)).toBeUndefined();
+  });
+
   test('is excused to the end by what is not over', () => {
     const dead = { ...crash, toNs: Number.POSITIVE_INFINITY };
     expect(excuseOf(connection({ endedNs: 9e15 }), [dead], patience)).toBeDefined();

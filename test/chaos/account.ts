@@ -6,6 +6,8 @@ export interface Excuse {
   readonly fromNs: number;
   /** Infinite until it is over. */
   toNs: number;
+  /** Only connections that began by then are excused, as no later one should have come to that server. */
+  begunByNs?: number;
   /** `its server was killed`. */
   readonly cause: string;
 }
@@ -47,7 +49,7 @@ export function excuseOf(
       (server === '' || server === excuse.server) &&
       endedNs >= excuse.fromNs &&
       endedNs <= excuse.toNs + patienceNs &&
-      startedNs <= excuse.toNs + patienceNs,
+      startedNs <= Math.min(excuse.toNs + patienceNs, excuse.begunByNs ?? Number.POSITIVE_INFINITY),
   )?.cause;
 }
 

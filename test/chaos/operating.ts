@@ -6,6 +6,8 @@ import type { World } from './world.ts';
 /** Operations after which flows of a server are cut off, unless they are kept. */
 const cutting: readonly PoolOperation['kind'][] = ['maintenance', 'remove'];
 const secondPort = 11_299;
+/** A SYN that was on its way is there by then, also if it had to be sent again. */
+const settledNs = 1.5e9;
 
 /** Draws an operation that leaves a server that serves, and accounts for what it cuts off. */
 function draw(world: World, kinds?: readonly PoolOperation['kind'][]): PoolOperation | undefined {
@@ -20,13 +22,15 @@ function draw(world: World, kinds?: readonly PoolOperation['kind'][]): PoolOpera
   return operation;
 }
 
-/** What cut off flows of a server is over. */
-function endExcuses(world: World, { kind, server }: PoolOperation): void {
-  if (kind !== 'ready' && kind !== 'add') return;
-  const over = world.excuses.filter(
+/** An operation is done: no new flows come to a server that was taken away, and what cut off its flows is over when it is back. */
+function done(world: World, { kind, server }: PoolOperation): void {
+  const own = world.excuses.filter(
     (excuse) => excuse.server === server && excuse.cause.includes(' of its server'),
   );
-  for (const excuse of over) excuse.toNs = Math.min(excuse.toNs, monotonicNs());
+  const nowNs = monotonicNs();
+  if (cutting.includes(kind)) for (const excuse of own) excuse.begunByNs ??= nowNs + settledNs;
+  if (kind === 'ready' || kind === 'add')
+    for (const excuse of own) excuse.toNs = Math.min(excuse.toNs, nowNs);
 }
 
 const said = (operation: PoolOperation): string =>
@@ -38,7 +42,7 @@ export async function operate(world: World): Promise<string | undefined> {
   const operation = draw(world);
   if (!operation) return undefined;
   await world.rig.operate(world.pool, operation);
-  endExcuses(world, operation);
+  done(world, operation);
   return said(operation);
 }
 
@@ -51,7 +55,7 @@ export async function configureUnseen(world: World): Promise<string | undefined>
   pool.apply(operation);
   rig.configure(pool.configured);
   await rig.balancer.start(world.startOptions);
-  endExcuses(world, operation);
+  done(world, operation);
   return `${said(operation)} while there is no daemon`;
 }
 
