@@ -212,9 +212,10 @@ describe('a sweep ends flows', () => {
   });
 
   test('wherever they are, and counts that they are in their later choices of sets no longer', () => {
-    const bed = new TestProgram({ vips: [vip('10.0.0.1:80/tcp', 13)], backends: 1, flows: 12 });
+    const secret = BigUint64Array.from([1, 3, 5, 7, 9, 11], (odd) => BigInt(odd) * 0x9e3779b97f4a7c15n);
+    const bed = new TestProgram({ vips: [vip('10.0.0.1:80/tcp', 13)], backends: 1, flows: 40, secret });
     bed.program.slots(0).fill(0);
-    for (let srcPort = 1; srcPort <= 60; srcPort++) {
+    for (let srcPort = 1; srcPort <= 200; srcPort++) {
       for (const flags of [flag.syn, flag.ack])
         bed.run(buildFrame({ ...ends, tcp: { srcPort, dstPort: 80, flags, seq: 1 } }), startNs);
     }
