@@ -271,7 +271,6 @@ export async function run(): Promise<BenchResult> {
       cpu_percent: tcp.cpuPercent,
       checks_per_s: tcp.checksPerS,
     });
-    const percent = rounded(tcp.cpuPercent - none.cpuPercent);
     rows.push({ what: 'the monitor alone, no packet sent', backends: backendCount, cpu_percent: alone });
     targets.push({
       what: `CPU of the monitor for checks of ${backendCount} backends, one in 2 s each`,
@@ -279,19 +278,13 @@ export async function run(): Promise<BenchResult> {
       measured: `${alone} %`,
       met: alone < cpuTarget,
     });
-    targets.push({
-      what: 'the same in the daemon, packets through the lab included',
-      asked: `< ${cpuTarget} %`,
-      measured: `${percent} %`,
-      met: percent < cpuTarget,
-    });
     return {
       name,
       rows,
       targets,
       notes: [
         `From the death of one of three servers until it has no slot, ${repetitions} times each, under connections that are made anew every 100 requests; settings of checks at their defaults.`,
-        'CPU: user and system time of one core, less that of a daemon without checks, with a tick each 10 ms so that the rest of it stays small beside; the sender pays for its frames up to the servers of the lab.',
+        'CPU: user and system time of one core. Of the daemon with a tick each 10 ms, so that the rest of it stays small beside, and its frames go through the lab at its cost up to the servers.',
       ],
     };
   } finally {
