@@ -145,9 +145,10 @@ export class WatchedBackend {
     }
   }
 
-  /** Why there can be no check although one is configured; it is usable then. */
-  cannotBeChecked(reason: string, now: Ns): void {
-    this.#standing.set('unchecked', reason, now);
+  /** Why there can be no check although one is configured. One that never had any is usable then: true if that is news. */
+  cannotBeChecked(reason: string, now: Ns): boolean {
+    const isUnknown = this.state === 'starting' || this.state === 'unchecked';
+    return isUnknown && this.#standing.set('unchecked', reason, now);
   }
 
   /** Takes a verdict in. @returns what happened, and whether its share is to grow slowly */

@@ -106,7 +106,7 @@ export class HealthMonitor {
       backend.running?.check.poll(now);
       this.#settle(backend, now);
     }
-    if (now - this.#sourceNs >= sourceLookNs) this.#lookForSources(now);
+    if (now - this.#sourceNs >= sourceLookNs) this.#lookForSources(now, true);
     this.#beginDue(now);
     if (now - this.#lookedNs >= lookNs) this.#look(now);
     const held = this.#lines.takeHeld(now);
@@ -282,7 +282,7 @@ export class HealthMonitor {
   }
 
   /** Finds the addresses that checks come from, and listens there. */
-  #lookForSources(now: Ns): void {
+  #lookForSources(now: Ns, isPolled = false): void {
     this.#sourceNs = now;
     const { datapath, source, interface: link, log } = this.#options;
     for (const family of [4, 6] as const) {
@@ -296,7 +296,9 @@ export class HealthMonitor {
       if (!found) {
         this.#sources.delete(family);
         const reason = `${link} has no IPv${family} address that checks could come from`;
-        for (const backend of checked) backend.cannotBeChecked(reason, now);
+        const freed = checked.filter((backend) => backend.cannotBeChecked(reason, now));
+        // Who configures asks for what is known afterwards.
+        if (isPolled) for (const { backend, health } of freed) this.onChange(backend.number, health, false);
         if (!this.#told.has(family)) log.warn({ event: 'checks_impossible', reason });
         this.#told.add(family);
       } else if (!before || before.words.some((word, i) => word !== found.words[i])) {

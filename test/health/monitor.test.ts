@@ -329,6 +329,28 @@ describe('where checks come from', () => {
     expect(scene.listening).toEqual([`10.0.0.6 ${portFirst}-${portLast}`]);
   });
 
+  test('where the address goes away, what is known of backends stays', () => {
+    scene.configure({}, scene.backends([1, 2]));
+    scene.server(2).behaviour = 'closed';
+    scene.run(10_000);
+    scene.source = undefined;
+    scene.changes.length = 0;
+    scene.run(20_000);
+    expect([scene.state(1), scene.state(2)]).toEqual(['up', 'down']);
+    expect(scene.changes).toEqual([]);
+    expect(scene.log.filter(({ event }) => event === 'checks_impossible')).toHaveLength(1);
+  });
+
+  test('where the address goes away before the first answer, backends are used, and that is told', () => {
+    scene.backends([1]);
+    scene.server(1).behaviour = 'silent';
+    scene.configure({ fall: 100 }, scene.backends([1]));
+    scene.run(1_000);
+    scene.source = undefined;
+    scene.run(5_000);
+    expect(scene.changes).toEqual(['1 unchecked']);
+  });
+
   test('another address is taken when the interface has another', () => {
     scene.configure({}, scene.backends([1]));
     scene.run(100);
