@@ -88,7 +88,7 @@ const ofConfig: readonly Metric[] = [
     ({ balancer }) => (balancer.reloads.lastSucceeded ? 1 : 0),
   ),
   single(
-    'inband_config_timestamp_seconds',
+    'inband_config_last_reload_success_timestamp_seconds',
     'gauge',
     'When the configuration that runs was taken, Unix time.',
     ({ balancer }) => balancer.reloads.timeS,

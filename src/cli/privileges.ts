@@ -12,9 +12,9 @@ export function dropTo(user: string): void {
     throw new InbandError('ENVIRONMENT', '--user: this system has no users to become');
   }
   try {
-    const group = primaryGroup(user);
-    setgroups([group]);
-    setgid(group);
+    const { gid } = idsOf(user);
+    setgroups([gid]);
+    setgid(gid);
     setuid(user);
   } catch (cause) {
     if (cause instanceof InbandError) throw cause;
@@ -33,15 +33,15 @@ export function dropTo(user: string): void {
 }
 
 /**
- * Group number of a user's own group, as the password file has it.
+ * Numbers of a user and of its own group, as the password file has them.
  * @throws InbandError `USAGE` for a user that does not exist
  */
-export function primaryGroup(user: string): number {
+export function idsOf(user: string): { readonly uid: number; readonly gid: number } {
   const entry = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .map((line) => line.split(':'))
     .find(([name]) => name === user);
-  if (entry) return Number(entry[3]);
+  if (entry) return { uid: Number(entry[2]), gid: Number(entry[3]) };
   throw new InbandError('USAGE', `--user: there is no user '${user}'`, {
     hint: 'give the name of a user of this machine',
   });

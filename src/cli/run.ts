@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import pino, { type Logger } from 'pino';
 import { LoadBalancer } from '../daemon.ts';
 import { makeNotifier } from '../notify.ts';
-import { dropTo, primaryGroup } from './privileges.ts';
+import { dropTo, idsOf } from './privileges.ts';
 import { addRunFlags, type RunFlags, settingsOf } from './run-flags.ts';
 
 export function runCommand(): Command {
@@ -17,7 +17,7 @@ async function run(flags: RunFlags): Promise<void> {
   const read = () => settingsOf(flags, (line) => warnings.push(line));
   const settings = read();
   const { user, logLevel } = settings;
-  if (user !== undefined) primaryGroup(user);
+  if (user !== undefined) idsOf(user);
   const log = await logger(logLevel);
   const warn = () => {
     for (const warning of warnings.splice(0)) log.warn({ event: 'config_warning', warning });
@@ -31,13 +31,16 @@ async function run(flags: RunFlags): Promise<void> {
       warn();
     }
   };
+  let running: LoadBalancer | undefined;
+  // Nobody is to be ended by asking too early for what is read anyway. What goes wrong is in the log.
+  process.on('SIGHUP', () => void running?.reload().catch(() => {}));
   const balancer = await LoadBalancer.start(settings, {
     log,
     notifier,
     ...(flags.config !== undefined && { reread }),
+    ...(user !== undefined && { owner: idsOf(user) }),
   });
-  // What goes wrong is in the log.
-  process.on('SIGHUP', () => void balancer.reload().catch(() => {}));
+  running = balancer;
   try {
     if (user !== undefined) dropTo(user);
     const signal = await ended();

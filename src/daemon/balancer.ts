@@ -17,7 +17,7 @@ import type { Notifier } from '../notify.ts';
 import { packageVersion } from '../version.ts';
 import { monotonicNs } from './clock.ts';
 import { Control, datapathVips } from './control.ts';
-import { Overrides } from './overrides.ts';
+import { Overrides, type Owner } from './overrides.ts';
 import { checkReloadable, Reloads } from './reload.ts';
 import { localRoutes } from './routes.ts';
 import type { ProcessFacts } from './status.ts';
@@ -26,6 +26,8 @@ import type { ProcessFacts } from './status.ts';
 export interface RunContext {
   readonly log: Logger;
   readonly notifier: Notifier;
+  /** Who the process becomes after its start: what it is to write later belongs to that user. */
+  readonly owner?: Owner;
   /** Reads the settings again; without it there is nothing to reload. */
   readonly reread?: () => Settings;
 }
@@ -74,9 +76,8 @@ export class LoadBalancer {
     try {
       datapath = await openDatapath(settings.datapath, datapathOptions(settings));
       const facts = { startedAt: new Date(), pinned: datapath.pinned ?? null };
-      const overrides = Overrides.load(settings.state, settings.interface, (event, about) =>
-        log.error({ event, ...about }),
-      );
+      const tell = (event: string, about: object) => log.error({ event, ...about });
+      const overrides = Overrides.load(settings.state, settings.interface, tell, context.owner);
       const control = new Control(datapath, settings, overrides, log);
       balancer = new LoadBalancer(control, facts, lock, context);
       balancer.#run();

@@ -184,7 +184,7 @@ export class Control {
         for (const pair of shown) {
           for (const window of pair) window.update();
           const full = pair[0].count >= pair[1].count ? pair[0] : pair[1];
-          full.reset();
+          if (full.count > 0) full.reset();
         }
       }
     }
@@ -233,7 +233,13 @@ export class Control {
     const { service, index } = found;
     service.health[index] = health;
     service.pool.setHealthy(index, this.monitor.isUsable(number), gradual || service.joins[index]!);
+    this.#settle(service, index);
     this.#stale.add(service);
+  }
+
+  /** A backend that came to others took part once: from now on it returns as they do. */
+  #settle(service: Service, b: number): void {
+    if (service.joins[b] && service.pool.isUsable(b)) service.joins[b] = false;
   }
 
   /** Brings up to date what checks changed, once for all backends of a service. */

@@ -13,12 +13,14 @@ export interface Latency {
 export function latencyOf(pair: readonly [LiveWindow, LiveWindow]): Latency {
   for (const window of pair) window.update();
   const window = pair[0].count >= pair[1].count ? pair[0] : pair[1];
-  const known = (value: number) => (window.count === 0 ? null : value);
+  if (window.count === 0) return none;
   return {
     samples: window.count,
-    p50_ns: known(window.percentileNs(50)),
-    p95_ns: known(window.percentileNs(95)),
-    p99_ns: known(window.percentileNs(99)),
-    mean_ns: known(Math.round(window.meanNs)),
+    p50_ns: window.percentileNs(50),
+    p95_ns: window.percentileNs(95),
+    p99_ns: window.percentileNs(99),
+    mean_ns: Math.round(window.meanNs),
   };
 }
+
+const none: Latency = { samples: 0, p50_ns: null, p95_ns: null, p99_ns: null, mean_ns: null };

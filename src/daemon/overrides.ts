@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -10,6 +10,12 @@ export interface Override {
   readonly state: AdminState;
   /** 0 for no new flows; null for as configured. */
   readonly weight: number | null;
+}
+
+/** A user and its group, by number. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 /** Whether a change outlives this process; `note` says why not. */
@@ -70,11 +76,13 @@ export class Overrides {
   /**
    * Reads what there is for an interface, and makes the directory (0700) unless it is there.
    * @param directory where the file is, `overrides-INTERFACE.json`
+   * @param owner whose a directory becomes that is made here; one that is there keeps its own
    */
-  static load(directory: string, link: string, tell: Tell): Overrides {
+  static load(directory: string, link: string, tell: Tell, owner?: Owner): Overrides {
     const overrides = new Overrides(join(directory, `overrides-${link}.json`), tell);
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
+      if (made !== undefined && owner) chownSync(directory, owner.uid, owner.gid);
     } catch {
       // The first write says what is wrong, if there ever is one.
     }

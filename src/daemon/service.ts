@@ -74,7 +74,7 @@ export class Service implements ServiceView {
   /** Per backend, whether it held slots before this process: it is taken to live until something else is known. */
   readonly isAdopted: readonly boolean[];
   /** Per backend, whether it is new beside others that run: it is to begin gently. */
-  readonly joins: readonly boolean[];
+  readonly joins: boolean[];
   /** What its tables are made from. */
   readonly prepared: Members;
   settings: VipSettings;
@@ -138,7 +138,7 @@ export class Service implements ServiceView {
     if (before) {
       this.generation = before.generation;
       this.slotsMoved = before.slotsMoved;
-      for (const windows of this.windows) for (const window of windows) window.reset();
+      for (const windows of this.windows) for (const window of windows) begin(window);
     }
     for (let b = 0; b < numbers.length; b++) {
       this.#look(b);
@@ -195,11 +195,18 @@ function metersOf(datapath: Datapath, number: number): Meters {
   };
 }
 
+/** Starts a window, unless it has only just begun. */
+function begin(window: LiveWindow): void {
+  window.update();
+  if (window.count > 0) window.reset();
+}
+
+/** Slots by number, while they are counted. */
+const counts = new Uint32Array(0x1_0000);
+
 function countSlots(datapath: Datapath, { vip, backends }: PlacedVip): readonly number[] {
-  const counts = new Map(backends.map((number) => [number, 0]));
-  for (const number of datapath.slots(vip)) {
-    const count = counts.get(number);
-    if (count !== undefined) counts.set(number, count + 1);
-  }
-  return backends.map((number) => counts.get(number)!);
+  counts.fill(0);
+  const slots = datapath.slots(vip);
+  for (let slot = 0; slot < slots.length; slot++) counts[slots[slot]!]!++;
+  return backends.map((number) => counts[number]!);
 }

@@ -115,7 +115,7 @@ describe('a scrape', () => {
     expect(found.get('inband_config_reloads_total{result="success"}')).toBe(2);
     expect(found.get('inband_config_reloads_total{result="failure"}')).toBe(1);
     expect(found.get('inband_config_last_reload_success')).toBe(0);
-    expect(found.get('inband_config_timestamp_seconds')).toBe(1_700_000_000);
+    expect(found.get('inband_config_last_reload_success_timestamp_seconds')).toBe(1_700_000_000);
     expect(found.get('inband_state_write_failures_total')).toBe(4);
     expect(found.get('inband_datapath_adopted')).toBe(0);
     expect(found.get('inband_datapath_pinned')).toBe(1);

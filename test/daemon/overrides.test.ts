@@ -164,3 +164,13 @@ describe('a state file that cannot be used', () => {
     expect(told).toHaveLength(1);
   });
 });
+
+test("a directory that is made for another user is that user's, one that was there is not", () => {
+  const parent = aDirectory();
+  const owner = { uid: 65_534, gid: 65_534 };
+  const mayGive = process.getuid?.() === 0;
+  Overrides.load(join(parent, 'made'), 'eth0', () => {}, owner);
+  Overrides.load(parent, 'eth0', () => {}, owner);
+  expect(statSync(join(parent, 'made')).uid).toBe(mayGive ? owner.uid : process.getuid?.());
+  expect(statSync(parent).uid).toBe(process.getuid?.());
+});
