@@ -62,3 +62,35 @@ export class Attempts {
     if (send(packet())) this.#sent++;
   }
 }
+
+/** A check that sends one packet, again as it may be lost, until an answer decides or the time-out comes. */
+export abstract class Exchange implements Check {
+  verdict: Verdict | undefined;
+  protected readonly timeoutNs: Ns;
+  protected readonly attempts: Attempts;
+  protected readonly send: Send;
+
+  constructor(timeoutNs: Ns, send: Send) {
+    this.timeoutNs = timeoutNs;
+    this.send = send;
+    this.attempts = new Attempts(timeoutNs);
+  }
+
+  get isOver(): boolean {
+    return this.verdict !== undefined;
+  }
+
+  poll(now: Ns): void {
+    if (this.isOver) return;
+    if (this.attempts.isLate(now)) this.verdict = this.late();
+    else this.attempts.send(now, () => this.packet(), this.send);
+  }
+
+  abstract take(packet: Packet, data: Uint8Array, now: Ns): void;
+
+  /** What is sent. */
+  protected abstract packet(): Uint8Array;
+
+  /** The verdict when the time-out has come. */
+  protected abstract late(): Verdict;
+}

@@ -1,6 +1,6 @@
 import { type Packet, tcpAck, tcpRst, tcpSyn } from '../net/packet.ts';
 import { formatDuration, type Ns } from '../units.ts';
-import { Attempts, type Check, type Send, type Verdict } from './check.ts';
+import { type Attempts, Exchange, type Send, type Verdict } from './check.ts';
 import { type Path, tcpPacket } from './packets.ts';
 
 /** What a segment says to who sent a SYN (RFC 9293, 3.10.7.3). */
@@ -26,46 +26,35 @@ export const resetOf = (path: Path, { ack }: Packet): Uint8Array =>
  * Whether the vip's port is open on the backend: a SYN, and a reset when its SYN-ACK came, so that the application sees
  * nothing of it. What is lost is sent again.
  */
-export class TcpCheck implements Check {
-  verdict: Verdict | undefined;
+export class TcpCheck extends Exchange {
   readonly #path: Path;
   readonly #seq: number;
-  readonly #timeoutNs: Ns;
-  readonly #send: Send;
-  readonly #attempts: Attempts;
 
   /** @param seq a number that nobody can guess */
   constructor(path: Path, seq: number, timeoutNs: Ns, send: Send) {
+    super(timeoutNs, send);
     this.#path = path;
     this.#seq = seq;
-    this.#timeoutNs = timeoutNs;
-    this.#send = send;
-    this.#attempts = new Attempts(timeoutNs);
   }
 
-  get isOver(): boolean {
-    return this.verdict !== undefined;
-  }
-
-  poll(now: Ns): void {
-    if (this.isOver) return;
-    if (this.#attempts.isLate(now)) this.verdict = lateSyn(this.#attempts, this.#timeoutNs);
-    else this.#attempts.send(now, () => synPacket(this.#path, this.#seq), this.#send);
-  }
-
-  take(packet: Packet, _data: Uint8Array, now: Ns): void {
+  override take(packet: Packet, _data: Uint8Array, now: Ns): void {
     if (this.isOver) return;
     const answer = synAnswerOf(packet, this.#seq);
     if (answer === 'refused') {
       this.verdict = { passed: false, reason: 'connection refused' };
     } else if (answer !== 'none') {
-      this.#send(resetOf(this.#path, packet));
+      this.send(resetOf(this.#path, packet));
       if (answer === 'stray') return;
-      this.verdict = {
-        passed: true,
-        reason: `SYN-ACK after ${formatDuration(this.#attempts.sinceNs(now))}`,
-      };
+      this.verdict = { passed: true, reason: `SYN-ACK after ${formatDuration(this.attempts.sinceNs(now))}` };
     }
+  }
+
+  protected override packet(): Uint8Array {
+    return synPacket(this.#path, this.#seq);
+  }
+
+  protected override late(): Verdict {
+    return lateSyn(this.attempts, this.timeoutNs);
   }
 }
 
