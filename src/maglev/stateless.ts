@@ -22,6 +22,8 @@ export class StatelessBuilder implements TableBuilder {
   readonly slots: number;
   readonly #population: Population;
   readonly #numbers: Uint16Array;
+  /** The table by weights, in numbers. */
+  readonly #owners: Uint16Array;
   readonly #quotas: ShareQuotas;
   /** Hash of each name, by backend index. */
   readonly #keys: Uint32Array;
@@ -39,6 +41,7 @@ export class StatelessBuilder implements TableBuilder {
     this.slots = population.slots;
     this.#population = population;
     this.#numbers = numbers;
+    this.#owners = population.owners.map((owner) => numbers[owner]!);
     this.#quotas = new ShareQuotas(population);
     const { names, order } = population;
     const keys = Uint32Array.from(names, (name) => hashName(name, trieSalt));
@@ -52,13 +55,13 @@ export class StatelessBuilder implements TableBuilder {
   }
 
   get memoryBytes(): number {
-    const own = [this.#keys, this.#leaves, this.#next, this.#spilled, this.#ranks, this.#dealt];
+    const own = [this.#owners, this.#keys, this.#leaves, this.#next, this.#spilled, this.#ranks, this.#dealt];
     const ownBytes = own.reduce((sum, array) => sum + array.byteLength, 0);
     return memberBytes(this.#population) + this.#quotas.memoryBytes + ownBytes;
   }
 
   createTable(): Uint16Array {
-    return this.#population.owners.map((owner) => this.#numbers[owner]!);
+    return this.#owners.slice();
   }
 
   build(shares: Float64Array, table: SlotTable): number {
@@ -66,11 +69,10 @@ export class StatelessBuilder implements TableBuilder {
     this.#deal(0, this.names.length, 31);
     this.#assign();
     const next = this.#next;
-    const numbers = this.#numbers;
     const { length: slots } = table;
     let changed = 0;
     for (let slot = 0; slot < slots; slot++) {
-      const number = numbers[next[slot]!]!;
+      const number = next[slot]!;
       if (table[slot] !== number) {
         table[slot] = number;
         changed++;
@@ -143,11 +145,12 @@ export class StatelessBuilder implements TableBuilder {
   #assign(): void {
     const next = this.#next;
     const spilled = this.#spilled;
-    next.set(this.#population.owners);
+    next.set(this.#owners);
     for (let k = 0; k < this.#leaves.length; k++) {
       const backend = this.#leaves[k]!;
       const end = this.#dealt[k + 1]!;
-      for (let i = this.#dealt[k]!; i < end; i++) next[spilled[i]!] = backend;
+      const number = this.#numbers[backend]!;
+      for (let i = this.#dealt[k]!; i < end; i++) next[spilled[i]!] = number;
     }
   }
 }
