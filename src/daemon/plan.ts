@@ -3,7 +3,7 @@ import type { BackendSettings, Settings, VipSettings } from '../config/settings.
 import { policyDocument } from '../config/write.ts';
 import type { Policy } from '../control/policy.ts';
 import { makePolicy } from '../control/registry.ts';
-import { prepareTable } from '../maglev/builder.ts';
+import { prepareTable, type TableMethod } from '../maglev/builder.ts';
 import type { Members } from '../maglev/population.ts';
 import { formatEndpoint } from '../net/address.ts';
 import type { Overrides } from './overrides.ts';
@@ -41,12 +41,15 @@ export async function planOf(
   overrides: Overrides,
 ): Promise<Plan> {
   const serving = new Map(services.map((service) => [service.name, service]));
+  const slots = services[0]?.prepared.slots ?? settings.slots;
   const turns = new Turns();
   const vips: PlannedVip[] = [];
   for (const vip of settings.vips) {
     const before = serving.get(formatEndpoint(vip.endpoint));
     const stays = before !== undefined && isServed(before, vip, overrides);
-    const prepared = stays ? undefined : preparedFor(before, effective(vip, overrides), settings);
+    const prepared = stays
+      ? undefined
+      : preparedFor(before, effective(vip, overrides), slots, settings.table);
     vips.push({ vip, before, stays, policy: stays ? undefined : makePolicy(vip.policy), prepared });
     await turns.next();
   }
@@ -80,17 +83,21 @@ const sameText = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON
 const textOf = ({ name, weight, encapsulation = 'l2' }: BackendSettings): string =>
   `${name} ${weight} ${encapsulation}`;
 
-/** What tables are made from, anew unless the service before has the same. */
+/**
+ * What tables are made from, anew unless the service before has the same.
+ * @param slots of tables, which a datapath that was running has as they were
+ */
 function preparedFor(
   before: Service | undefined,
   backends: readonly BackendSettings[],
-  { slots, table: method }: Settings,
+  slots: number,
+  method: TableMethod,
 ): Members {
   const known = before?.prepared;
   const isSame =
     known?.names.length === backends.length &&
     backends.every(({ name, weight }, b) => known.names[b] === name && known.weights[b] === weight);
-  return isSame ? known : prepareTable(backends, { slots: known?.slots ?? slots, method });
+  return isSame ? known : prepareTable(backends, { slots, method });
 }
 
 function changesOf(
