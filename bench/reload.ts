@@ -61,9 +61,10 @@ function needed(before: Pools, after: Pools): number {
 
 function config(lab: Lab, directory: string, table: string, served: Pools): string {
   const lines = served.map((pool, v) => {
-    const backends = pool.map(
-      ({ backend, weight }) => `{ address: 10.78.${v}.${backend + 1}, weight: ${weight} }`,
-    );
+    const backends = pool.map(({ backend, weight }) => {
+      const address = `10.78.${v}.${backend + 1}`;
+      return weight === 1 ? address : `{ address: ${address}, weight: ${weight} }`;
+    });
     return `  - { address: "10.79.0.${v + 1}:80/tcp", pool: { backends: [${backends.join(', ')}] } }`;
   });
   return `interface: ${lab.lb.interface}

@@ -28,7 +28,7 @@ export interface Plan {
 }
 
 /** Work that others wait for is done for so long at a time. */
-const sliceMs = 0.5;
+const sliceMs = 2;
 
 /**
  * Finds out what is to be done so that settings are served, without doing any of it; the control loop has its turns
