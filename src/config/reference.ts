@@ -3,7 +3,7 @@ import { durationPattern } from './scalars.ts';
 import { configSchema } from './schema.ts';
 
 /** What of JSON Schema (draft 7) the schema of the configuration uses; `flag` is the flag of `run` for that key. */
-interface Schema {
+export interface Schema {
   readonly type?: string;
   readonly description?: string;
   readonly flag?: string;

@@ -1,4 +1,4 @@
-import { schemaText } from '../config/reference.ts';
+import { type Schema, schemaText } from '../config/reference.ts';
 import { durationPattern } from '../config/scalars.ts';
 import {
   bold,
@@ -14,28 +14,6 @@ import {
   tagged,
   title,
 } from './roff.ts';
-
-/** What of JSON Schema (draft 7) the schema of the configuration uses. */
-interface Schema {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly const?: string;
-  readonly pattern?: string;
-  readonly enum?: readonly string[];
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-  readonly items?: Schema;
-  readonly additionalProperties?: Schema | false;
-  readonly anyOf?: readonly Schema[];
-  readonly oneOf?: readonly Schema[];
-  readonly allOf?: readonly Schema[];
-  readonly $ref?: string;
-  readonly definitions?: Readonly<Record<string, Schema>>;
-}
 
 /** A mapping of the file and where it may stand: `vips[]`. */
 interface Mapping {

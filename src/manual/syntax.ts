@@ -75,14 +75,12 @@ export const allCommands = (command: CommandSyntax): readonly CommandSyntax[] =>
 ];
 
 function optionSyntax(option: Option, asksDaemon: boolean): OptionSyntax {
-  const placeholder = /[<[](.+)[\]>]$/.exec(option.flags)?.[1];
-  const isShown = option.defaultValue !== undefined && option.defaultValue !== false && placeholder;
+  const metavar = /[<[](.+)[\]>]$/.exec(option.flags)?.[1];
+  const isShown = option.defaultValue !== undefined && option.defaultValue !== false && metavar;
   return {
     long: option.long!,
     short: option.short,
-    value: placeholder
-      ? valueSyntax(option.long!.slice(2), placeholder, option.argChoices, asksDaemon)
-      : undefined,
+    value: metavar ? valueSyntax(option.long!.slice(2), metavar, option.argChoices, asksDaemon) : undefined,
     description: option.description,
     otherwise: option.defaultValueDescription ?? (isShown ? written(option.defaultValue) : undefined),
   };
@@ -103,13 +101,13 @@ function valueSyntax(
   return { name, kind: kindOf(of.toLowerCase(), name.toLowerCase(), asksDaemon), choices: choices ?? [] };
 }
 
-/** What a value is, by the name of its option or argument and by its placeholder. */
-function kindOf(of: string, placeholder: string, asksDaemon: boolean): ValueKind {
+/** What a value is, by the name of its option or argument and by its metavar. */
+function kindOf(of: string, metavar: string, asksDaemon: boolean): ValueKind {
   if (of === 'interface' || of === 'user') return of;
   // Only a running daemon knows which there are.
   if (of === 'backend' || of === 'vip') return asksDaemon ? of : 'text';
-  if (/^dir/.test(placeholder)) return 'directory';
-  return /^(file|path|scenario|old|new)/.test(placeholder) ? 'file' : 'text';
+  if (/^dir/.test(metavar)) return 'directory';
+  return /^(file|path|scenario|old|new)/.test(metavar) ? 'file' : 'text';
 }
 
 /** What was added to the help: commander gives it only as part of the whole. */
