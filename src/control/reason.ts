@@ -56,7 +56,8 @@ export function reasonText(reason: Reason): string {
 
 function figures({ cause, kind, latencyNs, poolNs, spanNs, samples }: Reason): string {
   if (Number.isNaN(latencyNs)) return 'no fresh latency';
-  const [latency, pool] = [formatDuration(latencyNs), formatDuration(poolNs)];
+  // Means of stamps may be anything around 0.
+  const [latency, pool] = [latencyNs, poolNs].map((ns) => formatDuration(Math.round(ns)));
   if (cause === 'waiting') return `${kind} unanswered for ${latency} vs pool ${pool}, ${samples} in flight`;
   if (cause === 'jump') return `${kind} latest ${latency} vs pool ${pool}`;
   const typical = kind === 'server' ? 'mean' : 'p50';

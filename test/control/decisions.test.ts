@@ -66,6 +66,9 @@ describe('a reason in words', () => {
 
   it('says mean where that was compared', () => {
     expect(reasonText({ ...aReason(1, 'slow', 0.5, 0.45), kind: 'server' })).toContain('server mean 1.31ms');
+    expect(reasonText({ ...aReason(1, 'slow', 0.5, 0.45), poolNs: -5.8e-11 })).toContain(
+      ' vs pool 0ns over ',
+    );
   });
 
   it('says that requests wait, and how many', () => {
