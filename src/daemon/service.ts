@@ -124,12 +124,9 @@ export class Service implements ServiceView {
       signals: this.signals,
       table: { slots, numbers, method, prepared: this.prepared },
       slowStartNs: vip.health.slowStartNs,
-      ...(before && {
-        shares: carriedShares(weights, earlier, before.pool),
-        decisions: before.pool.decisions.carried(earlier),
-      }),
-      // Without feedback shares are the weights, whatever they were when the weights were others.
-      ...(counted && vip.policy.name !== 'static' && { shares: countedShares(weights, counted) }),
+      ...(before && { decisions: before.pool.decisions.carried(earlier) }),
+      // Without feedback shares are the weights, whatever they were with another policy or other weights.
+      ...(vip.policy.name !== 'static' && sharesBefore(weights, earlier, before, counted)),
     });
     this.obstacles = earlier.map((b) => (b < 0 ? notLookedAt : before!.obstacles[b]));
     this.wasReachable = earlier.map((b) => b >= 0 && before!.wasReachable[b]!);
@@ -183,6 +180,17 @@ export function effective({ endpoint, backends }: VipSettings, overrides: Overri
     const { weight } = overrides.of(vip, backend.name);
     return weight === null || weight === 0 ? backend : { ...backend, weight };
   });
+}
+
+/** Shares to begin with: those of the service before, or those of the slots that a process before this one left. */
+function sharesBefore(
+  weights: readonly number[],
+  earlier: readonly number[],
+  before: Service | undefined,
+  counted: readonly number[] | undefined,
+): { shares?: ArrayLike<number> } {
+  if (before) return { shares: carriedShares(weights, earlier, before.pool) };
+  return counted ? { shares: countedShares(weights, counted) } : {};
 }
 
 function metersOf(datapath: Datapath, number: number): Meters {

@@ -106,15 +106,18 @@ describe('other settings', () => {
     expect(after.meters[0]).toBe(before.meters[1]);
   });
 
-  test('shares are carried over, scaled by weight', async () => {
-    const { control } = aControl();
-    control.services[0]!.pool.shares.set([0.2, 0.8]);
-    const weighted = '{ address: 10.0.0.11, weight: 2 }, 10.0.0.12';
-    await control.apply(settingsOf({ ...both, [web]: weighted }));
-    expect([...control.services[0]!.pool.shares].map((share) => share.toFixed(3))).toEqual([
-      '0.333',
-      '0.667',
-    ]);
+  test('shares are carried over, scaled by weight, unless the policy has none of its own', async () => {
+    const weighted = settingsOf({ ...both, [web]: '{ address: 10.0.0.11, weight: 2 }, 10.0.0.12' });
+    for (const [name, shares] of [
+      ['balance', ['0.333', '0.667']],
+      ['static', ['0.667', '0.333']],
+    ] as const) {
+      const { control } = aControl();
+      control.services[0]!.pool.shares.set([0.2, 0.8]);
+      const vips = weighted.vips.map((vip) => ({ ...vip, policy: { name, settings: {} } }));
+      await control.apply({ ...weighted, vips });
+      expect([...control.services[0]!.pool.shares].map((share) => share.toFixed(3))).toEqual(shares);
+    }
   });
 
   test('decisions about a backend are remembered when others come and go', async () => {

@@ -6,6 +6,16 @@ import { unharmed, useRig, withoutChecks } from './support.ts';
 const health = { check: 'tcp', interval: '500ms', timeout: '500ms', rise: 1, fall: 2, slow_start: '1s' };
 const rig = useRig({ health, pool: { lost_flows: 'resteer' } });
 
+/** Resolves when a server has so many of the slots that every load has connections there. */
+const isInUse = (address: string) =>
+  vi.waitFor(
+    async () => {
+      const { backends } = await rig().balancer.get<BackendsAnswer>('/backends');
+      expect(backends.find(({ backend }) => backend === address)!.share).toBeGreaterThan(0.45);
+    },
+    { timeout: 15_000, interval: 100 },
+  );
+
 /** Resolves when the checks say this of a server. */
 const isSaidToBe = (address: string, wanted: string) =>
   vi.waitFor(
@@ -50,9 +60,10 @@ test.each(['reset', 'resteer'])(
   async (fate) => {
     const { lab, balancer, servers } = rig();
     const dead = servers[1]!;
-    rig().configure(undefined, { ...withoutChecks, pool: { lost_flows: fate } });
+    rig().configure(undefined, { ...withoutChecks, policy: 'static', pool: { lost_flows: fate } });
     await balancer.post('/reload', {});
-    rig().startLoad({ connections: 8, thinkUs: 500 });
+    await isInUse(dead.address);
+    rig().startLoad({ connections: 16, thinkUs: 500 });
     await sleep(400);
     await lab.setLink(dead, 'down');
     await sleep(300);
